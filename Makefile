@@ -1,0 +1,43 @@
+# Everything that is needed beyond Go is installed or built on first use.
+GO    ?= go
+TOOLS  = $(GO) tool -modfile=tools.mod
+UNIT   = $$($(GO) list ./... | grep -v /test/)
+
+.PHONY: test run check generate backends bench binary
+
+# All checks and tests. The last lines are the test runner's own.
+test: check unit e2e
+
+# The main job: a caching Go module proxy with telemetry.
+run:
+	$(GO) run .
+
+check:
+	@before=$$(git diff | cksum); $(MAKE) -s generate; \
+	test "$$before" = "$$(git diff | cksum)" || { echo "make generate changed files: commit them"; exit 1; }
+	$(GO) mod tidy -diff
+	$(GO) vet ./...
+	$(TOOLS) golangci-lint run
+
+generate:
+	$(GO) generate ./...
+
+# The race detector needs a C compiler.
+.PHONY: unit e2e
+unit:
+	@command -v $${CC:-cc} >/dev/null || { echo "installing gcc for the race detector"; apt-get update -q && apt-get install -qy --no-install-recommends gcc libc6-dev; }
+	CGO_ENABLED=1 $(GO) test -race -timeout 15m $(UNIT)
+
+# Real servers are built into the user's cache directory, once.
+backends:
+	$(GO) run ./test/backends/prepare
+
+e2e: backends
+	$(GO) test -v -count=1 -p 1 -timeout 35m ./test/...
+
+bench: backends
+	$(GO) test -run '^$$' -bench Proxies -benchtime 1x -timeout 60m ./test/bench
+
+# Stripped binaries in bin/.
+binary:
+	CGO_ENABLED=0 $(GO) build -trimpath -ldflags "-s -w" -o bin/ . ./cmd/modtap-goauth

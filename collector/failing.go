@@ -1,0 +1,81 @@
+// Copyright The Modtap Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package collector
+
+import (
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"go.uber.org/zap/zapcore"
+)
+
+// What upstream's exporter helper logs: a retry as information, which a quiet log
+// doesn't show, and what a stop interrupted as dropped, which it isn't where a
+// queue on disk keeps it.
+const (
+	retryMessage = "Exporting failed. Will retry the request after interval."
+	dropMessage  = "Exporting failed. Dropping data."
+	interrupted  = "interrupted due to shutdown"
+
+	failingMessage = "exporting fails and is tried again; meanwhile telemetry waits in the exporter's queue"
+	stoppedMessage = "exporting was interrupted by the stop; what is in a queue on disk is sent after the next start"
+)
+
+// failingInterval is the time between two lines on one exporter that fails.
+const failingInterval = time.Minute
+
+// A failingCore tells of exporters that fail, once a minute each.
+type failingCore struct {
+	zapcore.Core
+	told *atomic.Int64 // when it was last told, in Unix seconds
+}
+
+func newFailingCore(core zapcore.Core) zapcore.Core {
+	return &failingCore{Core: core, told: new(atomic.Int64)}
+}
+
+// With makes the core of one component's logger.
+func (c *failingCore) With(fields []zapcore.Field) zapcore.Core {
+	return newFailingCore(c.Core.With(fields))
+}
+
+// Enabled lets retries through to Check also where the log's level is higher.
+func (c *failingCore) Enabled(level zapcore.Level) bool {
+	return level == zapcore.InfoLevel || c.Core.Enabled(level)
+}
+
+func (c *failingCore) Check(entry zapcore.Entry, checked *zapcore.CheckedEntry) *zapcore.CheckedEntry {
+	if entry.Message == retryMessage || strings.HasPrefix(entry.Message, dropMessage) {
+		return checked.AddCore(entry, c)
+	}
+	return c.Core.Check(entry, checked)
+}
+
+func (c *failingCore) Write(entry zapcore.Entry, fields []zapcore.Field) error {
+	switch {
+	case entry.Message == retryMessage:
+		now := entry.Time.Unix()
+		last := c.told.Load()
+		if now-last < int64(failingInterval/time.Second) || !c.told.CompareAndSwap(last, now) {
+			return nil
+		}
+		entry.Message = failingMessage
+	case saysInterrupted(fields):
+		entry.Message = stoppedMessage
+	default:
+		return c.Core.Write(entry, fields)
+	}
+	entry.Level = zapcore.WarnLevel
+	return c.Core.Write(entry, fields)
+}
+
+func saysInterrupted(fields []zapcore.Field) bool {
+	for _, f := range fields {
+		if err, ok := f.Interface.(error); ok && strings.Contains(err.Error(), interrupted) {
+			return true
+		}
+	}
+	return false
+}

@@ -1,0 +1,63 @@
+// Copyright The Modtap Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package jsonlinesexporter
+
+import (
+	"errors"
+	"fmt"
+
+	"go.opentelemetry.io/collector/component"
+)
+
+// standardOutput is the path that stands for standard output.
+const standardOutput = "-"
+
+// Config is the configuration of the JSON lines exporter.
+type Config struct {
+	// Path is the file that is written, made with its directories if it isn't
+	// there and continued if it is; "-" is standard output. Required.
+	Path string `mapstructure:"path"`
+
+	// Rotation bounds the space that the file and its predecessors take. It means
+	// nothing for standard output.
+	Rotation RotationConfig `mapstructure:"rotation"`
+}
+
+// RotationConfig says when a file is full and how long full ones are kept.
+type RotationConfig struct {
+	// MaxMegabytes is the size in MiB past which a file isn't continued. A batch
+	// is never split, so one that is larger has a file for itself. 0 means that
+	// the file is never rotated. Default: 100.
+	MaxMegabytes int `mapstructure:"max_megabytes"`
+
+	// MaxBackups is how many full files are kept; 0 keeps all. Default: 10.
+	MaxBackups int `mapstructure:"max_backups"`
+
+	// MaxDays is the age in days past which full files are removed, at the start
+	// and at each rotation; 0 removes none for its age. Default: 0.
+	MaxDays int `mapstructure:"max_days"`
+}
+
+var _ component.Config = (*Config)(nil)
+
+// Validate reports every fault of the configuration by its YAML key.
+func (cfg *Config) Validate() error {
+	var errs []error
+	if cfg.Path == "" {
+		errs = append(errs, errors.New(`path is required: name a file, or "-" for standard output`))
+	}
+	for _, bound := range []struct {
+		key   string
+		value int
+	}{
+		{"max_megabytes", cfg.Rotation.MaxMegabytes},
+		{"max_backups", cfg.Rotation.MaxBackups},
+		{"max_days", cfg.Rotation.MaxDays},
+	} {
+		if bound.value < 0 {
+			errs = append(errs, fmt.Errorf("rotation::%s is %d: it must be 0 (no bound) or more", bound.key, bound.value))
+		}
+	}
+	return errors.Join(errs...)
+}

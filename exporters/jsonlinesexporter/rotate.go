@@ -1,0 +1,92 @@
+// Copyright The Modtap Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package jsonlinesexporter
+
+import (
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"go.uber.org/zap"
+)
+
+// backupTime is the time in the name of a full file: requests.jsonl becomes
+// requests-20261122T101112.013000000Z.jsonl. Names sort as they were filled.
+const backupTime = "20060102T150405.000000000Z"
+
+// rotate gives the full file its name among the backups and begins a new one.
+func (f *file) rotate() error {
+	// Closed first, since Windows doesn't rename open files.
+	if err := f.Close(); err != nil {
+		return err
+	}
+	if err := os.Rename(f.path, f.backupName(time.Now())); err != nil {
+		return err
+	}
+	if err := f.open(); err != nil {
+		return err
+	}
+	f.prune()
+	return nil
+}
+
+// backupName is a name of the given time, or just after, that isn't taken.
+func (f *file) backupName(at time.Time) string {
+	prefix, extension := f.backupPattern()
+	for {
+		name := filepath.Join(filepath.Dir(f.path), prefix+at.UTC().Format(backupTime)+extension)
+		if _, err := os.Lstat(name); errors.Is(err, fs.ErrNotExist) {
+			return name
+		}
+		at = at.Add(1)
+	}
+}
+
+func (f *file) backupPattern() (prefix, extension string) {
+	name := filepath.Base(f.path)
+	extension = filepath.Ext(name)
+	return strings.TrimSuffix(name, extension) + "-", extension
+}
+
+// prune removes the full files that are too many or too old. A fault here costs
+// space only, so it is told and the writing goes on.
+func (f *file) prune() {
+	if err := f.removeBackups(time.Now()); err != nil {
+		f.logger.Warn("Removing old log files failed", zap.String("path", f.path), zap.Error(err))
+	}
+}
+
+func (f *file) removeBackups(now time.Time) error {
+	directory := filepath.Dir(f.path)
+	entries, err := os.ReadDir(directory) // Sorted by name, which is by time.
+	if err != nil {
+		return err
+	}
+	prefix, extension := f.backupPattern()
+	var errs []error
+	kept := 0
+	for _, entry := range slices.Backward(entries) {
+		name := entry.Name()
+		stamp, hasPrefix := strings.CutPrefix(name, prefix)
+		stamp, hasExtension := strings.CutSuffix(stamp, extension)
+		at, err := time.Parse(backupTime, stamp)
+		if err != nil || !hasPrefix || !hasExtension {
+			continue // Somebody else's.
+		}
+		tooOld := f.rotation.MaxDays > 0 && now.Sub(at) > time.Duration(f.rotation.MaxDays)*day
+		tooMany := f.rotation.MaxBackups > 0 && kept >= f.rotation.MaxBackups
+		if !tooOld && !tooMany {
+			kept++
+			continue
+		}
+		if err := os.Remove(filepath.Join(directory, name)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			errs = append(errs, err)
+		}
+	}
+	return errors.Join(errs...)
+}

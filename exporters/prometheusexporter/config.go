@@ -1,0 +1,53 @@
+// Copyright The Modtap Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package prometheusexporter
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"strconv"
+	"time"
+
+	"go.opentelemetry.io/collector/component"
+)
+
+// Config is the configuration of the Prometheus exporter.
+type Config struct {
+	// Endpoint is the address, HOST:PORT, at which /metrics is served.
+	// Default: localhost:9464.
+	Endpoint string `mapstructure:"endpoint"`
+
+	// MetricExpiration is how long a series is shown after its last point came;
+	// 0 shows it for ever. Default: 5m.
+	MetricExpiration time.Duration `mapstructure:"metric_expiration"`
+}
+
+var _ component.Config = (*Config)(nil)
+
+// Validate reports every fault of the configuration by its YAML key.
+func (cfg *Config) Validate() error {
+	var errs []error
+	if err := validateEndpoint(cfg.Endpoint); err != nil {
+		errs = append(errs, fmt.Errorf("endpoint is %q: %w: write HOST:PORT such as localhost:9464", cfg.Endpoint, err))
+	}
+	if cfg.MetricExpiration < 0 {
+		errs = append(errs, fmt.Errorf("metric_expiration is %s: it must be 0 (never) or more", cfg.MetricExpiration))
+	}
+	return errors.Join(errs...)
+}
+
+func validateEndpoint(endpoint string) error {
+	_, port, err := net.SplitHostPort(endpoint)
+	if err != nil {
+		if address, ok := errors.AsType[*net.AddrError](err); ok {
+			return errors.New(address.Err) // Without the endpoint, which is told already.
+		}
+		return err
+	}
+	if _, err := strconv.ParseUint(port, 10, 16); err != nil {
+		return errors.New("port is no number up to 65535")
+	}
+	return nil
+}

@@ -1,0 +1,68 @@
+// Copyright The Modtap Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package cache
+
+import (
+	"net/http"
+	"time"
+
+	"github.com/modtap/modtap/internal/exchange"
+)
+
+const (
+	// resumeWithin is how long after it broke off a download can be resumed.
+	resumeWithin = exchange.Time(10 * time.Minute)
+	// maxBroken bounds the downloads that are remembered.
+	maxBroken = 10_000
+)
+
+// downloads knows which transfers broke off, so that the part that a client asks
+// for next (206, https://www.rfc-editor.org/rfc/rfc9110#section-14) is told as
+// the same download and not as another one.
+type downloads struct {
+	broken map[download]brokenOff
+}
+
+type download struct{ client, path string }
+
+type brokenOff struct {
+	first exchange.Span // the exchange that began the download
+	at    exchange.Time
+}
+
+func newDownloads() *downloads { return &downloads{broken: make(map[download]brokenOff)} }
+
+// judge notes whether the exchange continues a download, and whether it breaks
+// off itself.
+func (d *downloads) judge(b *exchange.Begin, e *exchange.End, v *Verdict) {
+	key := download{client(b), b.Path}
+	first := b.Span
+	if e.Status == http.StatusPartialContent {
+		if was, ok := d.broken[key]; ok && b.Time-was.at <= resumeWithin {
+			first = was.first
+			v.Resumes = first
+		}
+	}
+	cut := e.Disposition == exchange.ClientGone || e.Disposition == exchange.UpstreamBroke
+	if !cut || e.BodySize == 0 {
+		delete(d.broken, key)
+		return
+	}
+	if len(d.broken) >= maxBroken {
+		d.sweep(e.Time)
+	}
+	d.broken[key] = brokenOff{first: first, at: e.Time}
+}
+
+// sweep forgets what can't be resumed any more, or all if all can.
+func (d *downloads) sweep(now exchange.Time) {
+	for key, was := range d.broken {
+		if now-was.at > resumeWithin {
+			delete(d.broken, key)
+		}
+	}
+	if len(d.broken) >= maxBroken {
+		clear(d.broken)
+	}
+}

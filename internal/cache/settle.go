@@ -1,0 +1,155 @@
+// Copyright The Modtap Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package cache
+
+import (
+	"time"
+
+	"github.com/modtap/modtap/internal/exchange"
+	"github.com/modtap/modtap/internal/goproxy"
+)
+
+// Settled is an exchange with its verdict, in the order of telling.
+type Settled struct {
+	// Run is the run in which the exchange began.
+	Run string
+	// Begin and End are its facts. End is made up where the run ended first.
+	Begin *exchange.Begin
+	End   *exchange.End
+	// Verdict is final.
+	Verdict Verdict
+}
+
+// Settler takes records in journal order and hands on each exchange once its
+// verdict is final: at its end where the evidence is conclusive, else at the
+// first record whose time is at or past the end of its settling window.
+// What it hands on, and in which order, depends on the records alone.
+type Settler struct {
+	window time.Duration
+	tell   func(Settled)
+	join   *join
+	habits *habits
+	parts  *downloads
+
+	run     string
+	last    exchange.Time
+	open    map[uint64]*exchange.Begin
+	order   []uint64 // the open ones' ids and some that are closed, oldest first
+	waiting []waiting
+}
+
+// waiting is an exchange in its settling window. Windows have one length, so
+// they close in the order in which they opened.
+type waiting struct {
+	closes exchange.Time
+	s      Settled
+}
+
+// NewSettler returns a Settler that waits for window after an exchange's end,
+// where the egress is seen, and calls tell for each settled exchange.
+func NewSettler(window time.Duration, settings JoinSettings, tell func(Settled)) *Settler {
+	if !settings.Egress {
+		window = 0 // nothing could come that changes a verdict
+	}
+	return &Settler{window: window, tell: tell, join: newJoin(settings), habits: newHabits(), parts: newDownloads(), open: make(map[uint64]*exchange.Begin)}
+}
+
+// Add takes the next record.
+func (s *Settler) Add(r exchange.Record) {
+	switch r.Kind {
+	case exchange.KindStart:
+		s.interrupt()
+		s.run = r.Start.Run
+	case exchange.KindBegin:
+		s.open[r.Begin.ID] = r.Begin
+		s.order = append(s.order, r.Begin.ID)
+		request := goproxy.Parse(r.Begin.Path)
+		s.join.begin(r.Begin, request)
+		if r.Begin.Side == exchange.Ingress {
+			s.habits.begin(r.Begin, request)
+		}
+	}
+	s.settle(r.Time)
+	s.last = max(s.last, r.Time)
+	if r.Kind == exchange.KindEnd {
+		s.end(r.End)
+	}
+}
+
+// Waiting reports whether an exchange waits for time to pass.
+func (s *Settler) Waiting() bool { return len(s.waiting) > 0 }
+
+// Open returns how many exchanges have begun and not ended.
+func (s *Settler) Open() int { return len(s.open) }
+
+func (s *Settler) end(e *exchange.End) {
+	b := s.open[e.ID]
+	if b == nil {
+		return // its begin was dropped from a full journal, and counted there
+	}
+	delete(s.open, e.ID)
+	s.trim()
+	s.join.ended(b, e)
+	settled := Settled{Run: s.run, Begin: b, End: e}
+	if b.Side == exchange.Egress || conclusive(e) || s.window <= 0 {
+		s.judge(settled)
+		return
+	}
+	s.waiting = append(s.waiting, waiting{closes: e.Time.Add(s.window), s: settled})
+}
+
+func (s *Settler) settle(now exchange.Time) {
+	n := 0
+	for n < len(s.waiting) && s.waiting[n].closes <= now {
+		s.judge(s.waiting[n].s)
+		n++
+	}
+	s.waiting = s.waiting[n:]
+}
+
+// interrupt ends what the previous run left open, at the time of its last record.
+func (s *Settler) interrupt() {
+	for _, w := range s.waiting {
+		s.judge(w.s)
+	}
+	s.waiting = nil
+	for _, id := range s.order {
+		if b := s.open[id]; b != nil {
+			e := &exchange.End{ID: id, Time: max(s.last, b.Time), Disposition: exchange.Interrupted}
+			s.judge(Settled{Run: s.run, Begin: b, End: e})
+		}
+	}
+	clear(s.open)
+	s.order = nil
+	s.join.reset()
+	s.habits = newHabits()
+}
+
+// judge makes the verdict final and hands the exchange on.
+func (s *Settler) judge(x Settled) {
+	x.Verdict = Judge(x.End)
+	if x.Begin.Side == exchange.Ingress {
+		s.join.judge(x.Begin, x.End, &x.Verdict)
+		s.habits.judge(x.Begin, x.End, &x.Verdict)
+		s.parts.judge(x.Begin, x.End, &x.Verdict)
+	}
+	s.tell(x)
+}
+
+// trim forgets the ids of ended exchanges at the front of the order, and all of
+// them once they outnumber the open ones.
+func (s *Settler) trim() {
+	for len(s.order) > 0 && s.open[s.order[0]] == nil {
+		s.order = s.order[1:]
+	}
+	if len(s.order) > 2*len(s.open)+64 {
+		kept := make([]uint64, 0, len(s.open))
+		for _, id := range s.order {
+			if s.open[id] != nil {
+				kept = append(kept, id)
+			}
+		}
+		s.order = kept
+	}
+}

@@ -1,0 +1,120 @@
+// Copyright The Modtap Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package chain
+
+import (
+	"context"
+	"errors"
+	"io"
+	"io/fs"
+	"net/url"
+	"time"
+)
+
+// SumDB is a checksum database that may be asked without a proxy.
+type SumDB struct {
+	// URL is its base.
+	URL *url.URL
+	// Only is true where GOSUMDB names the URL: no proxy is asked then.
+	Only bool
+}
+
+// baseTTL is how long it is remembered where a database is reached: long enough
+// for the hundreds of requests of a build, short enough for a list that changes
+// its mind.
+const baseTTL = 10 * time.Minute
+
+// base is where a checksum database is reached. turn holds one token, taken by
+// whoever looks at the rest or finds it out.
+type base struct {
+	turn    chan struct{}
+	element Element
+	until   time.Time
+}
+
+// SumDB asks the checksum database name for path, such as "lookup/module@version"
+// or "tile/8/0/000", as dbClient in cmd/go/internal/modfetch does: the first
+// element of the list that says to support the database is the only way to it,
+// without one the database itself is asked, if [Settings.SumDBs] allows it. The
+// errors are those of Do.
+func (c *Client) SumDB(ctx context.Context, name, path string, accept func(*Answer) error) error {
+	e, _, err := c.sumDBBase(ctx, name)
+	if err != nil {
+		return err
+	}
+	s := c.ask(ctx, e, join(e.URL, path), Request{}, accept)
+	s.end("")
+	if s.failed != nil {
+		s.failed.Confirmed = s.failed.certain()
+	}
+	return s.err()
+}
+
+// SumDBSupported returns nil if the database can be reached, and whether that
+// was known before: then nothing was asked.
+func (c *Client) SumDBSupported(ctx context.Context, name string) (known bool, err error) {
+	_, known, err = c.sumDBBase(ctx, name)
+	return known, err
+}
+
+func (c *Client) sumDBBase(ctx context.Context, name string) (e Element, known bool, err error) {
+	db, direct := c.sumdbs[name]
+	if db.Only {
+		return Element{URL: db.URL}, true, nil
+	}
+	c.mu.Lock()
+	b := c.bases[name]
+	if b == nil {
+		b = &base{turn: make(chan struct{}, 1)}
+		b.turn <- struct{}{}
+		if direct || len(c.bases) < maxBases {
+			c.bases[name] = b
+		}
+	}
+	c.mu.Unlock()
+
+	select {
+	case <-b.turn:
+		defer func() { b.turn <- struct{}{} }()
+	case <-ctx.Done():
+		return Element{}, false, ctx.Err()
+	}
+	if time.Now().Before(b.until) {
+		return b.element, true, nil
+	}
+	found, err := c.findSumDB(ctx, name)
+	if errors.Is(err, fs.ErrNotExist) && direct {
+		found, err = Element{URL: db.URL}, nil
+	}
+	switch {
+	case err == nil:
+		b.element, b.until = found, time.Now().Add(baseTTL)
+	case !b.until.IsZero() && !errors.Is(err, fs.ErrNotExist) && ctx.Err() == nil:
+		return b.element, false, nil // While the list fails it stays where it was.
+	}
+	return b.element, false, err
+}
+
+// maxBases bounds what is remembered beside the known databases: the names come
+// from requests.
+const maxBases = 64
+
+// findSumDB asks each proxy whether it supports the database.
+func (c *Client) findSumDB(ctx context.Context, name string) (Element, error) {
+	var found Element
+	err := c.walk(ctx, func(e Element) step {
+		if e.Kind != Proxy {
+			return step{failed: &Error{Element: e.String(), Word: wordNotFound, Err: errNotFound("no proxy supports the checksum database " + name)}}
+		}
+		s := c.ask(ctx, e, join(e.URL, "sumdb/"+name+"/supported"), Request{}, func(a *Answer) error {
+			_, err := io.Copy(io.Discard, io.LimitReader(a.Body, maxDrain))
+			return err
+		})
+		if s.failed == nil && s.stop == nil {
+			found = Element{URL: join(e.URL, "sumdb/"+name)}
+		}
+		return s
+	})
+	return found, err
+}

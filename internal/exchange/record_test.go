@@ -1,0 +1,140 @@
+// Copyright The Modtap Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package exchange
+
+import (
+	"strings"
+	"testing"
+	"time"
+	"unicode/utf8"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+func fullBegin() *Begin {
+	return &Begin{
+		ID: 7, Time: 1234567890123456789, Side: Egress, Method: "GET", Path: "/github.com/pkg/errors/@v/v0.9.1.mod",
+		Scheme: "https", ServerAddress: "127.0.0.1", ServerPort: 8081, Protocol: "1.1",
+		Client: Client{Address: "::1", Port: 40000, Name: "ann"}, UserAgent: "Go-http-client/1.1",
+		Span:    Span{TraceID: TraceID{1}, SpanID: SpanID{2}, ParentID: SpanID{3}, Flags: 1, State: "modtap=root"},
+		Session: Session{ID: TraceID{1}, Inferred: true, Root: SpanID{10}, RootParent: SpanID{11}}, Cause: SpanID{6},
+		CI:         CI{System: "gitlab", Pipeline: "p", PipelineRun: "1", PipelineURL: "https://ci/1", Job: "j", JobRun: "2", JobURL: "https://ci/2"},
+		Candidates: []Span{{TraceID: TraceID{7}, SpanID: SpanID{8}}},
+	}
+}
+
+func fullEnd() *End {
+	return &End{
+		ID: 7, Time: 1234567890123456999, FirstByte: 1234567890123456800, Status: 200, BodySize: 1 << 40,
+		Disposition: ClientGone, Error: "timeout",
+		Cache: CacheEvidence{Embedded: Miss, MissReason: "cold", Headers: []Header{{"X-Cache", "HIT"}}},
+		Attempts: []Attempt{
+			{
+				Start: 5, Duration: time.Second, FirstByte: time.Millisecond, Span: Span{SpanID: SpanID{9}}, Method: "GET",
+				URL: "https://proxy.example/x", Address: "proxy.example", Port: 443, Status: 404, BodySize: 12, Reason: "not_found", Resend: 1,
+			},
+			{Start: 6, Error: "connection_refused", Direct: true},
+		},
+		Cause:  Span{TraceID: TraceID{4}, SpanID: SpanID{5}},
+		Answer: []byte(`{"Version":"v0.9.1"}`),
+		Leak:   "*.corp.example",
+	}
+}
+
+func TestRecordRoundTrip(t *testing.T) {
+	b, e := fullBegin(), fullEnd()
+	start := Start{Time: 3, Run: "run", Settings: 1 << 60}
+	for name, tt := range map[string]struct {
+		rec  []byte
+		want Record
+	}{
+		"start": {AppendStart(nil, start), Record{Kind: KindStart, Time: 3, Start: start}},
+		"tick":  {AppendTick(nil, 9), Record{Kind: KindTick, Time: 9}},
+		"stop":  {AppendStop(nil, 9), Record{Kind: KindStop, Time: 9}},
+		"begin": {AppendBegin(nil, b), Record{Kind: KindBegin, Time: b.Time, Begin: b}},
+		"end":   {AppendEnd(nil, e), Record{Kind: KindEnd, Time: e.Time, End: e}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			got, err := Decode(tt.rec)
+			require.NoError(t, err)
+			assert.Equal(t, tt.want, got)
+			for n := range tt.rec {
+				_, err := Decode(tt.rec[:n])
+				require.ErrorIs(t, err, ErrRecord, "a record torn at byte %d", n)
+			}
+		})
+	}
+}
+
+func TestLongValuesAreCutAndMarked(t *testing.T) {
+	b := fullBegin()
+	b.Path = "/" + strings.Repeat("é", 40_000)
+	r, err := Decode(AppendBegin(nil, b))
+	require.NoError(t, err)
+	assert.LessOrEqual(t, len(r.Begin.Path), maxPath)
+	assert.True(t, strings.HasSuffix(r.Begin.Path, "é"+cut))
+	assert.True(t, utf8.ValidString(r.Begin.Path))
+}
+
+func TestLargestRecordFits(t *testing.T) {
+	long := strings.Repeat("x", 100_000)
+	e := &End{Error: long, Answer: []byte(long)}
+	for range 100 {
+		e.Cache.Headers = append(e.Cache.Headers, Header{long, long})
+		e.Attempts = append(e.Attempts, Attempt{URL: long, Address: long[:60], Method: "GET", Error: long[:20], Reason: long[:20]})
+	}
+	rec := AppendEnd(nil, e)
+	require.LessOrEqual(t, len(rec), maxRecord)
+	r, err := Decode(rec)
+	require.NoError(t, err)
+	assert.Len(t, r.End.Attempts, maxAttempts)
+}
+
+func TestAppendDoesNotAllocate(t *testing.T) {
+	b, e := fullBegin(), fullEnd()
+	buf := make([]byte, 0, maxRecord)
+	assert.Zero(t, testing.AllocsPerRun(100, func() { buf = AppendBegin(buf[:0], b) }))
+	assert.Zero(t, testing.AllocsPerRun(100, func() { buf = AppendEnd(buf[:0], e) }))
+}
+
+func FuzzDecode(f *testing.F) {
+	f.Add(AppendStart(nil, Start{Time: 3, Run: "run"}))
+	f.Add(AppendTick(nil, 9))
+	f.Add(AppendStop(nil, 9))
+	f.Add(AppendBegin(nil, fullBegin()))
+	f.Add(AppendEnd(nil, fullEnd()))
+	f.Fuzz(func(t *testing.T, rec []byte) {
+		r, err := Decode(rec)
+		if err != nil {
+			require.ErrorIs(t, err, ErrRecord)
+			return
+		}
+		var again []byte
+		switch r.Kind {
+		case KindStart:
+			again = AppendStart(nil, r.Start)
+		case KindBegin:
+			again = AppendBegin(nil, r.Begin)
+		case KindEnd:
+			again = AppendEnd(nil, r.End)
+		case KindTick:
+			again = AppendTick(nil, r.Time)
+		case KindStop:
+			again = AppendStop(nil, r.Time)
+		}
+		_, err = Decode(again)
+		require.NoError(t, err)
+	})
+}
+
+func BenchmarkAppend(b *testing.B) {
+	begin, end := fullBegin(), fullEnd()
+	buf := make([]byte, 0, maxRecord)
+	b.ReportAllocs()
+	for b.Loop() {
+		buf = AppendBegin(buf[:0], begin)
+		buf = AppendEnd(buf[:0], end)
+	}
+}

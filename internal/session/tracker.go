@@ -1,0 +1,196 @@
+// Copyright The Modtap Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package session
+
+import (
+	"cmp"
+	"container/list"
+	"slices"
+	"time"
+
+	"github.com/modtap/modtap/internal/cache"
+	"github.com/modtap/modtap/internal/exchange"
+	"github.com/modtap/modtap/internal/goproxy"
+)
+
+// Slack is how much longer than the idle gap the records of a session are waited
+// for: a request that has joined it may stand in the journal a moment later.
+const Slack = time.Second
+
+// Closed is a session that is over, summed up. It counts requests of clients,
+// not those that the proxy sent on for them.
+type Closed struct {
+	exchange.Session
+	// First is the span of the session's first request.
+	First exchange.Span
+	// Start and End are the beginning of the first request and the end of the last.
+	Start, End exchange.Time
+	// Requests is how many there were, and Failures how many of them really failed.
+	Requests, Failures int64
+	// Bytes is how many body bytes they were sent.
+	Bytes int64
+	// Hits and Misses are the requests that a hit ratio is made of: those for .info,
+	// .mod and .zip with outcome ok, answered by the cache or not.
+	Hits, Misses int64
+	// SlowestModule and SlowestVersion are what the slowest request asked for, and
+	// Slowest how long it took.
+	SlowestModule, SlowestVersion string
+	Slowest                       time.Duration
+	// Client, UserAgent and CI are the first request's.
+	Client    exchange.Client
+	UserAgent string
+	CI        exchange.CI
+}
+
+// RootSpan returns the span of the session, if that is ours to tell.
+func (c *Closed) RootSpan() (exchange.Span, bool) {
+	return exchange.Span{
+		TraceID: c.ID, SpanID: c.Root, ParentID: c.RootParent, Flags: c.First.Flags, State: c.First.State,
+	}, c.Root != exchange.SpanID{}
+}
+
+// HitRatio returns the part of the requests that the cache answered; false if
+// none of them says anything about it.
+func (c *Closed) HitRatio() (float64, bool) {
+	n := c.Hits + c.Misses
+	return float64(c.Hits) / float64(max(1, n)), n > 0
+}
+
+// Tracker takes records in journal order and hands on each session once it is
+// over: at the first record whose time is an idle gap (and [Slack]) or more past
+// its last end, with nothing in flight and every verdict final. What it hands on,
+// and in which order, depends on the records alone. It holds the sessions of the
+// last idle gap, at most twice as many as [Settings.MaxOpen] without a request in
+// flight; beyond that, the longest idle are closed early.
+type Tracker struct {
+	gap   time.Duration
+	limit int
+	tell  func(*Closed)
+
+	open   map[sessionKey]*tracked
+	opened uint64
+	idle   list.List // of *tracked, the longest idle first
+}
+
+// sessionKey tells sessions apart: one trace can be several, each under a root of
+// its own.
+type sessionKey struct {
+	id   exchange.TraceID
+	root exchange.SpanID
+}
+
+type tracked struct {
+	Closed
+
+	number    uint64        // in the order of opening
+	unsettled int           // requests without a verdict
+	idle      *list.Element // nil: some are unsettled
+}
+
+// NewTracker returns a Tracker that calls tell for each session that is over.
+func NewTracker(s Settings, tell func(*Closed)) *Tracker {
+	return &Tracker{gap: s.IdleGap + Slack, limit: 2 * max(1, s.MaxOpen), tell: tell, open: make(map[sessionKey]*tracked)}
+}
+
+// Open returns how many sessions aren't over.
+func (t *Tracker) Open() int { return len(t.open) }
+
+// Add takes the next record, after [Tracker.Settled] was called for what it
+// settles.
+func (t *Tracker) Add(r exchange.Record) {
+	switch r.Kind {
+	case exchange.KindStart, exchange.KindStop:
+		t.closeAll()
+	case exchange.KindBegin:
+		t.begin(r.Begin)
+	}
+	for front := t.idle.Front(); front != nil; front = t.idle.Front() {
+		s := front.Value.(*tracked)
+		if s.End.Add(t.gap) > r.Time && t.idle.Len() <= t.limit {
+			return
+		}
+		t.close(s)
+	}
+}
+
+func (t *Tracker) begin(b *exchange.Begin) {
+	if b.Side != exchange.Ingress || b.Session.ID == (exchange.TraceID{}) {
+		return
+	}
+	key := sessionKey{b.Session.ID, b.Session.Root}
+	s := t.open[key]
+	if s == nil {
+		t.opened++
+		s = &tracked{number: t.opened, Closed: Closed{
+			Session: b.Session, First: b.Span, Start: b.Time, End: b.Time, Client: b.Client, UserAgent: b.UserAgent, CI: b.CI,
+		}}
+		t.open[key] = s
+	}
+	if s.idle != nil {
+		t.idle.Remove(s.idle)
+		s.idle = nil
+	}
+	s.unsettled++
+	s.Start = min(s.Start, b.Time)
+}
+
+// Settled takes the verdict on an exchange; request is what its path asks for.
+func (t *Tracker) Settled(x *cache.Settled, request goproxy.Request) {
+	b, e := x.Begin, x.End
+	s := t.open[sessionKey{b.Session.ID, b.Session.Root}]
+	if s == nil || b.Side != exchange.Ingress {
+		return
+	}
+	s.count(x, request)
+	s.Requests++
+	s.Bytes += e.BodySize
+	s.End = max(s.End, e.Time)
+	if x.Verdict.Outcome.Failure() {
+		s.Failures++
+	}
+	if took := e.Time.Sub(b.Time); took > s.Slowest && request.Module != "" {
+		s.Slowest, s.SlowestModule, s.SlowestVersion = took, request.Module, request.Version
+	}
+	if s.unsettled--; s.unsettled == 0 {
+		s.idle = t.idle.PushBack(s)
+	}
+}
+
+// count adds the exchange to the hit ratio, if it says anything about it.
+func (s *tracked) count(x *cache.Settled, request goproxy.Request) {
+	switch request.Operation {
+	case goproxy.Info, goproxy.Mod, goproxy.Zip:
+	default:
+		return
+	}
+	if x.Verdict.Outcome != cache.OK {
+		return
+	}
+	switch x.Verdict.Result {
+	case exchange.Hit, exchange.Revalidated, exchange.Stale, exchange.Coalesced:
+		s.Hits++
+	case exchange.Miss:
+		s.Misses++
+	}
+}
+
+func (t *Tracker) close(s *tracked) {
+	if s.idle != nil {
+		t.idle.Remove(s.idle)
+	}
+	delete(t.open, sessionKey{s.ID, s.Root})
+	t.tell(&s.Closed)
+}
+
+// closeAll closes every session in the order of their opening: their run is over.
+func (t *Tracker) closeAll() {
+	all := make([]*tracked, 0, len(t.open))
+	for _, s := range t.open {
+		all = append(all, s)
+	}
+	slices.SortFunc(all, func(a, b *tracked) int { return cmp.Compare(a.number, b.number) })
+	for _, s := range all {
+		t.close(s)
+	}
+}

@@ -1,0 +1,109 @@
+// Copyright The Modtap Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package signal
+
+import (
+	"cmp"
+	"maps"
+	"slices"
+	"time"
+
+	"go.opentelemetry.io/collector/pdata/pcommon"
+	"go.opentelemetry.io/collector/pdata/pmetric"
+
+	"github.com/modtap/modtap/internal/heavy"
+)
+
+// HeavyHitters says how many modules and clients are counted by name.
+type HeavyHitters struct {
+	// Modules and Clients are how many have series of their own; the rest share one,
+	// _other. Zero: all do.
+	Modules int
+	Clients int
+	// IdleExpiry is how long a series stays without a count, in journal time. Zero:
+	// 1 h.
+	IdleExpiry time.Duration
+}
+
+// DefaultHeavyHitters are those of new [Metrics].
+var DefaultHeavyHitters = HeavyHitters{Modules: 100, Clients: 100, IdleExpiry: time.Hour}
+
+// unnamed is the name of clients of which nothing is told.
+const unnamed = "_unknown"
+
+// hitters counts the modules and the clients of the ingress.
+type hitters struct{ modules, clients *heavy.Table }
+
+func newHitters(h HeavyHitters) hitters {
+	return hitters{
+		modules: heavy.New(heavy.Settings{Series: h.Modules, IdleExpiry: h.IdleExpiry}),
+		clients: heavy.New(heavy.Settings{Series: h.Clients, IdleExpiry: h.IdleExpiry}),
+	}
+}
+
+// SetHeavyHitters says how many are counted by name. It is called before the first
+// exchange is added.
+func (m *Metrics) SetHeavyHitters(h HeavyHitters) { m.hitters = newHitters(h) }
+
+func (h *hitters) add(t *Told) {
+	v := heavy.Value{Requests: 1, Bytes: t.End.BodySize}
+	if !t.Verdict.Resumes.IsZero() {
+		v.Requests = 0 // the rest of a download that is counted already
+	}
+	if t.Request.Module != "" {
+		h.modules.Add(t.Request.Module, string(t.Verdict.Result), v, t.End.Time)
+	}
+	h.clients.Add(t.clientName(), "", v, t.End.Time)
+}
+
+// clientName tells clients apart, as far as the receiver's client_identity allows.
+func (t *Told) clientName() string {
+	return cmp.Or(t.Begin.Client.Name, t.Begin.Client.Address, unnamed)
+}
+
+func (h *hitters) put(start, now pcommon.Timestamp, to pmetric.MetricSlice) {
+	requests := func(v heavy.Value) int64 { return v.Requests }
+	putHeavy(h.modules, moduleRequests, requests, start, now, to)
+	putHeavy(h.modules, moduleTransferred, func(v heavy.Value) int64 { return v.Bytes }, start, now, to)
+	putHeavy(h.clients, clientRequests, requests, start, now, to)
+}
+
+// putHeavy appends a table as a sum whose attributes are key and class. A series
+// that left is told to have ended, so that it is taken down everywhere.
+func putHeavy(t *heavy.Table, d Metric, value func(heavy.Value) int64, start, now pcommon.Timestamp, to pmetric.MetricSlice) {
+	shown := t.Series()
+	if len(shown) == 0 {
+		return
+	}
+	m := to.AppendEmpty()
+	m.SetName(d.Name)
+	m.SetUnit(d.Unit)
+	m.SetDescription(d.Description)
+	data := m.SetEmptySum()
+	data.SetAggregationTemporality(pmetric.AggregationTemporalityCumulative)
+	data.SetIsMonotonic(true)
+	put := func(s *heavy.Series, ended bool) {
+		for _, class := range slices.Sorted(maps.Keys(s.Values)) {
+			p := data.DataPoints().AppendEmpty()
+			p.Attributes().PutStr(d.Attributes[0], s.Key)
+			if len(d.Attributes) > 1 {
+				p.Attributes().PutStr(d.Attributes[1], class)
+			}
+			p.SetStartTimestamp(max(start, timestamp(s.Since)))
+			p.SetTimestamp(now)
+			if ended {
+				p.SetFlags(pmetric.DefaultDataPointFlags.WithNoRecordedValue(true))
+			} else {
+				p.SetIntValue(value(s.Values[class]))
+			}
+		}
+	}
+	for i := range shown {
+		put(&shown[i], false)
+	}
+	left := t.Left()
+	for i := range left {
+		put(&left[i], true)
+	}
+}

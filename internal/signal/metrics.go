@@ -1,0 +1,234 @@
+// Copyright The Modtap Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package signal
+
+import (
+	"fmt"
+	"net/http"
+	"net/url"
+	"slices"
+	"strconv"
+	"time"
+
+	"go.opentelemetry.io/collector/pdata/pmetric"
+
+	"github.com/modtap/modtap/internal/cache"
+	"github.com/modtap/modtap/internal/exchange"
+	"github.com/modtap/modtap/internal/goproxy"
+)
+
+// Buckets says which buckets histograms are told with.
+type Buckets string
+
+// The values of Buckets.
+const (
+	BucketsBoth    Buckets = "both"
+	BucketsClassic Buckets = "classic" // explicit boundaries
+	BucketsNative  Buckets = "native"  // exponential
+)
+
+// UnmarshalText implements [encoding.TextUnmarshaler]. It returns an error that
+// lists the values there are.
+func (b *Buckets) UnmarshalText(text []byte) error {
+	switch v := Buckets(text); v {
+	case BucketsBoth, BucketsClassic, BucketsNative:
+		*b = v
+		return nil
+	}
+	return fmt.Errorf("unknown value %q: write both, classic or native", text)
+}
+
+// Metrics is the cumulative state of every metric. It isn't safe for
+// concurrent use.
+type Metrics struct {
+	resource Resource
+	buckets  Buckets
+	start    exchange.Time
+
+	serverDuration  *family[histogram]
+	serverBodySize  *family[histogram]
+	clientDuration  *family[histogram]
+	clientBodySize  *family[histogram]
+	sessionDuration *family[histogram]
+	sessionRequests *family[histogram]
+	toolchains      *family[int64]
+	misses          *family[int64]
+	leaks           *family[int64]
+	hitters         hitters
+	conflicts       *family[int64]
+	checksums       *family[int64]
+	fallthroughs    *family[int64]
+}
+
+// NewMetrics returns empty metrics that count from start on.
+func NewMetrics(resource Resource, buckets Buckets, start exchange.Time) *Metrics {
+	return &Metrics{
+		resource: resource, buckets: buckets, start: start,
+		serverDuration:  newFamily[histogram](serverDuration),
+		serverBodySize:  newFamily[histogram](serverBodySize),
+		clientDuration:  newFamily[histogram](clientDuration),
+		clientBodySize:  newFamily[histogram](clientBodySize),
+		sessionDuration: newFamily[histogram](sessionDuration),
+		sessionRequests: newFamily[histogram](sessionRequests),
+		toolchains:      newFamily[int64](toolchainRequests),
+		misses:          newFamily[int64](cacheMisses),
+		leaks:           newFamily[int64](privateLeaks),
+		hitters:         newHitters(DefaultHeavyHitters),
+		conflicts:       newFamily[int64](evidenceConflicts),
+		checksums:       newFamily[int64](checksumFailures),
+		fallthroughs:    newFamily[int64](upstreamFallthroughs),
+	}
+}
+
+// Add counts one exchange, or one session.
+func (m *Metrics) Add(t *Told) {
+	if t.Session != nil {
+		m.addSession(t.Session)
+		return
+	}
+	if t.Verdict.Conflict {
+		*m.conflicts.at()++
+	}
+	if t.Verdict.Outcome == cache.ChecksumMismatch {
+		*m.checksums.at()++
+	}
+	if t.Begin.Side == exchange.Ingress {
+		m.addServer(t)
+	}
+	if t.End.Leak != "" {
+		*m.leaks.at(t.End.Leak)++
+	}
+	for i := range t.End.Attempts {
+		m.addAttempt(t, &t.End.Attempts[i])
+	}
+	if t.Request.Operation == goproxy.Zip && t.Begin.Method == http.MethodGet && t.End.Status == 200 {
+		if version, goos, goarch, ok := t.Request.Toolchain(); ok {
+			*m.toolchains.at(knownToolchain(version, goos, goarch))++
+		}
+	}
+}
+
+func (m *Metrics) addServer(t *Told) {
+	b, e, v := t.Begin, t.End, t.Verdict
+	known, _ := method(b.Method)
+	operation, result, outcome := t.Request.Operation.String(), string(v.Result), string(v.Outcome)
+	m.serverDuration.at(known, b.Scheme, t.Request.Route(), status(e.Status), v.ErrorType, operation, result, outcome).
+		add(durationBoundaries, exemplar{value: t.elapsed().Seconds(), at: e.Time, span: b.Span})
+	m.serverBodySize.at(known, b.Scheme, operation, result, outcome).
+		add(sizeBoundaries, exemplar{value: float64(e.BodySize), at: e.Time, span: b.Span})
+	m.hitters.add(t)
+	if v.Result == exchange.Miss {
+		*m.misses.at(operation, v.MissReason)++
+	}
+}
+
+func (m *Metrics) addAttempt(t *Told, a *exchange.Attempt) {
+	if a.Reason != "" {
+		*m.fallthroughs.at(a.Address, a.Reason)++
+	}
+	if a.Direct || a.Error == exchange.CircuitOpen || a.Error == exchange.LeakBlocked {
+		return // the go command's own requests can't be seen, and nothing was sent
+	}
+	known, _ := method(a.Method)
+	port, operation, side := strconv.Itoa(int(a.Port)), attemptRequest(t, a).Operation.String(), t.hop()
+	span := t.attemptSpan(a)
+	end := a.Start.Add(a.Duration)
+	m.clientDuration.at(known, a.Address, port, status(a.Status), attemptError(a), operation, side).
+		add(durationBoundaries, exemplar{value: a.Duration.Seconds(), at: end, span: span})
+	if a.Status > 0 {
+		m.clientBodySize.at(known, a.Address, port, operation, side).
+			add(sizeBoundaries, exemplar{value: float64(a.BodySize), at: end, span: span})
+	}
+}
+
+// Snapshot returns all metrics as of now, with what the readers tell.
+func (m *Metrics) Snapshot(now exchange.Time, readers ...Reader) pmetric.Metrics {
+	out := pmetric.NewMetrics()
+	rm := out.ResourceMetrics().AppendEmpty()
+	m.resource.put(rm.Resource())
+	start, at := timestamp(m.start), timestamp(now)
+
+	scope := rm.ScopeMetrics().AppendEmpty()
+	scope.Scope().SetName(scopeName)
+	histograms := []*family[histogram]{m.serverDuration, m.serverBodySize, m.clientDuration, m.clientBodySize, m.sessionDuration, m.sessionRequests}
+	if m.buckets != BucketsNative {
+		for _, f := range histograms {
+			classic(f, start, at, scope.Metrics())
+		}
+	}
+	sum(m.toolchains, start, at, scope.Metrics())
+	sum(m.misses, start, at, scope.Metrics())
+	sum(m.leaks, start, at, scope.Metrics())
+	m.hitters.put(start, at, scope.Metrics())
+	sum(m.conflicts, start, at, scope.Metrics())
+	sum(m.checksums, start, at, scope.Metrics())
+	sum(m.fallthroughs, start, at, scope.Metrics())
+	live(readers, start, at, scope.Metrics())
+
+	if m.buckets != BucketsClassic {
+		// A scope of its own: one scope can't hold a name in two kinds.
+		exp := rm.ScopeMetrics().AppendEmpty()
+		exp.Scope().SetName(scopeName + "/exponential")
+		for _, f := range histograms {
+			native(f, start, at, exp.Metrics())
+		}
+	}
+	return out
+}
+
+// elapsed is how long the exchange took, never negative.
+func (t *Told) elapsed() time.Duration { return max(0, t.End.Time.Sub(t.Begin.Time)) }
+
+// hop says between whom the attempts of t were: to the proxy beside us, or
+// away from here to an upstream.
+func (t *Told) hop() string {
+	if t.Begin.Side == exchange.Ingress && t.End.Cache.Embedded == "" {
+		return exchange.Ingress.String()
+	}
+	return exchange.Egress.String()
+}
+
+// attemptRequest returns what an attempt asked for: another file than the
+// exchange's own where a checksum was looked up.
+func attemptRequest(t *Told, a *exchange.Attempt) goproxy.Request {
+	if u, err := url.Parse(a.URL); err == nil && u.Path != "" {
+		return goproxy.Parse(u.Path)
+	}
+	return t.Request
+}
+
+// attemptError is the error.type of a client span or metric: a word, or a 4xx
+// or 5xx status code.
+func attemptError(a *exchange.Attempt) string {
+	if a.Error == "" && a.Status >= 400 {
+		return status(a.Status)
+	}
+	return a.Error
+}
+
+func status(code int) string {
+	if code == 0 {
+		return ""
+	}
+	return strconv.Itoa(code)
+}
+
+// The platforms of `go tool dist list`, and what a Go version can look like:
+// clients can ask for anything, so all else is counted as _other.
+var (
+	toolchainOS   = []string{"aix", "android", "darwin", "dragonfly", "freebsd", "illumos", "ios", "js", "linux", "netbsd", "openbsd", "plan9", "solaris", "wasip1", "windows"}
+	toolchainArch = []string{"386", "amd64", "arm", "arm64", "armv6l", "loong64", "mips", "mips64", "mips64le", "mipsle", "ppc64", "ppc64le", "riscv64", "s390x", "wasm"}
+)
+
+const other = "_other"
+
+func knownToolchain(version, goos, goarch string) (string, string, string) {
+	if !slices.Contains(toolchainOS, goos) {
+		goos = other
+	}
+	if !slices.Contains(toolchainArch, goarch) {
+		goarch = other
+	}
+	return version, goos, goarch
+}

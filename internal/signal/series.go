@@ -1,0 +1,237 @@
+// Copyright The Modtap Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package signal
+
+import (
+	"sort"
+	"strconv"
+
+	"go.opentelemetry.io/collector/pdata/pcommon"
+	"go.opentelemetry.io/collector/pdata/pmetric"
+
+	"github.com/modtap/modtap/internal/exchange"
+)
+
+// maxSeries bounds the series of one metric; what comes after is counted
+// under [attrOverflow], as the OpenTelemetry SDK does
+// (https://opentelemetry.io/docs/specs/otel/metrics/sdk/#overflow-attribute).
+const maxSeries = 2000
+
+const attrOverflow = "otel.metric.overflow"
+
+// integer says which attributes are numbers.
+var integer = map[string]bool{attrStatus: true, attrServerPort: true}
+
+// boolean says which attributes are true or false.
+var boolean = map[string]bool{attrInferred: true}
+
+// family holds the series of one metric.
+type family[P any] struct {
+	metric Metric
+	series map[string]*series[P]
+	key    []byte
+}
+
+// series is one combination of attribute values.
+type series[P any] struct {
+	values []string // parallel to the metric's attributes; empty: absent
+	point  P
+}
+
+func newFamily[P any](m Metric) *family[P] {
+	return &family[P]{metric: m, series: make(map[string]*series[P])}
+}
+
+// at returns the point of the series with these values, one for each attribute.
+func (f *family[P]) at(values ...string) *P {
+	if values == nil {
+		values = []string{} // a metric without attributes, not the overflow
+	}
+	f.key = f.key[:0]
+	for _, v := range values {
+		f.key = append(f.key, v...)
+		f.key = append(f.key, 0)
+	}
+	s := f.series[string(f.key)]
+	if s == nil {
+		key := string(f.key)
+		if len(f.series) >= maxSeries {
+			key, values = attrOverflow, nil
+			if s = f.series[key]; s != nil {
+				return &s.point
+			}
+		}
+		s = &series[P]{values: values}
+		f.series[key] = s
+	}
+	return &s.point
+}
+
+// sorted returns the series in a fixed order.
+func (f *family[P]) sorted() []*series[P] {
+	keys := make([]string, 0, len(f.series))
+	for k := range f.series {
+		keys = append(keys, k)
+	}
+	sort.Strings(keys)
+	out := make([]*series[P], len(keys))
+	for i, k := range keys {
+		out[i] = f.series[k]
+	}
+	return out
+}
+
+func (f *family[P]) attributes(s *series[P], to pcommon.Map) {
+	if s.values == nil {
+		to.PutBool(attrOverflow, true)
+		return
+	}
+	for i, v := range s.values {
+		switch name := f.metric.Attributes[i]; {
+		case v == "":
+		case integer[name]:
+			n, _ := strconv.ParseInt(v, 10, 64)
+			to.PutInt(name, n)
+		case boolean[name]:
+			to.PutBool(name, v == "true")
+		default:
+			to.PutStr(name, v)
+		}
+	}
+}
+
+func (f *family[P]) describe(to pmetric.MetricSlice) pmetric.Metric {
+	m := to.AppendEmpty()
+	m.SetName(f.metric.Name)
+	m.SetUnit(f.metric.Unit)
+	m.SetDescription(f.metric.Description)
+	return m
+}
+
+// histogram is a point with classic and exponential buckets.
+type histogram struct {
+	count     uint64
+	sum       float64
+	min, max  float64
+	buckets   []uint64
+	exp       exponential
+	exemplars []exemplar // the last one of each classic bucket
+}
+
+type exemplar struct {
+	value float64
+	at    exchange.Time
+	span  exchange.Span
+}
+
+func (h *histogram) add(boundaries []float64, e exemplar) {
+	if h.buckets == nil {
+		h.buckets = make([]uint64, len(boundaries)+1)
+		h.exemplars = make([]exemplar, len(boundaries)+1)
+		h.min, h.max = e.value, e.value
+	}
+	h.count++
+	h.sum += e.value
+	h.min, h.max = min(h.min, e.value), max(h.max, e.value)
+	i := sort.SearchFloat64s(boundaries, e.value) // upper bounds are inclusive
+	h.buckets[i]++
+	h.exemplars[i] = e
+	h.exp.add(e.value)
+}
+
+func (h *histogram) putExemplars(to pmetric.ExemplarSlice) {
+	for i := range h.exemplars {
+		e := &h.exemplars[i]
+		if e.at == 0 {
+			continue
+		}
+		x := to.AppendEmpty()
+		x.SetTimestamp(timestamp(e.at))
+		x.SetDoubleValue(e.value)
+		x.SetTraceID(pcommon.TraceID(e.span.TraceID))
+		x.SetSpanID(pcommon.SpanID(e.span.SpanID))
+	}
+}
+
+// histogramPoint is what points of both kinds of histograms have alike.
+type histogramPoint interface {
+	Attributes() pcommon.Map
+	SetStartTimestamp(pcommon.Timestamp)
+	SetTimestamp(pcommon.Timestamp)
+	SetCount(uint64)
+	SetSum(float64)
+	SetMin(float64)
+	SetMax(float64)
+	Exemplars() pmetric.ExemplarSlice
+}
+
+// putHistogram fills what isn't buckets.
+func putHistogram(f *family[histogram], s *series[histogram], start, now pcommon.Timestamp, to histogramPoint) {
+	h := &s.point
+	f.attributes(s, to.Attributes())
+	to.SetStartTimestamp(start)
+	to.SetTimestamp(now)
+	to.SetCount(h.count)
+	to.SetSum(h.sum)
+	to.SetMin(h.min)
+	to.SetMax(h.max)
+	h.putExemplars(to.Exemplars())
+}
+
+// classic appends the family as a histogram with explicit buckets.
+func classic(f *family[histogram], start, now pcommon.Timestamp, to pmetric.MetricSlice) {
+	if len(f.series) == 0 {
+		return
+	}
+	data := f.describe(to).SetEmptyHistogram()
+	data.SetAggregationTemporality(pmetric.AggregationTemporalityCumulative)
+	for _, s := range f.sorted() {
+		p := data.DataPoints().AppendEmpty()
+		putHistogram(f, s, start, now, p)
+		p.ExplicitBounds().FromRaw(f.metric.Boundaries)
+		p.BucketCounts().FromRaw(s.point.buckets)
+	}
+}
+
+// native appends the family as an exponential histogram.
+func native(f *family[histogram], start, now pcommon.Timestamp, to pmetric.MetricSlice) {
+	if len(f.series) == 0 {
+		return
+	}
+	data := f.describe(to).SetEmptyExponentialHistogram()
+	data.SetAggregationTemporality(pmetric.AggregationTemporalityCumulative)
+	for _, s := range f.sorted() {
+		p := data.DataPoints().AppendEmpty()
+		putHistogram(f, s, start, now, p)
+		exp := &s.point.exp
+		p.SetScale(exp.scale)
+		p.SetZeroCount(exp.zero)
+		p.Positive().SetOffset(exp.offset)
+		p.Positive().BucketCounts().FromRaw(exp.counts)
+	}
+}
+
+// sum appends the family as a sum, or as a gauge if that is its kind.
+func sum(f *family[int64], start, now pcommon.Timestamp, to pmetric.MetricSlice) {
+	if len(f.series) == 0 {
+		return
+	}
+	m := f.describe(to)
+	var points pmetric.NumberDataPointSlice
+	if f.metric.Kind == Gauge {
+		points = m.SetEmptyGauge().DataPoints()
+	} else {
+		data := m.SetEmptySum()
+		data.SetAggregationTemporality(pmetric.AggregationTemporalityCumulative)
+		data.SetIsMonotonic(f.metric.Kind == Counter)
+		points = data.DataPoints()
+	}
+	for _, s := range f.sorted() {
+		p := points.AppendEmpty()
+		f.attributes(s, p.Attributes())
+		p.SetStartTimestamp(start)
+		p.SetTimestamp(now)
+		p.SetIntValue(s.point)
+	}
+}

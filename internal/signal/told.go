@@ -1,0 +1,69 @@
+// Copyright The Modtap Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package signal
+
+import (
+	"go.opentelemetry.io/collector/pdata/pcommon"
+
+	"github.com/modtap/modtap/internal/cache"
+	"github.com/modtap/modtap/internal/exchange"
+	"github.com/modtap/modtap/internal/goproxy"
+	"github.com/modtap/modtap/internal/session"
+)
+
+// scopeName is the instrumentation scope of everything that is told.
+const scopeName = "github.com/modtap/modtap"
+
+// Told is one settled exchange as it is told, or a build session that is over.
+type Told struct {
+	cache.Settled
+	// Session is the session; nil: it is an exchange. All else is then unset.
+	Session *session.Closed
+	// EventID identifies the exchange in every backend. It rises in the order of
+	// telling.
+	EventID string
+	// Request is what the path asks for.
+	Request goproxy.Request
+}
+
+// Resource is the observed proxy.
+type Resource struct {
+	// ServiceName is service.name.
+	ServiceName string
+	// InstanceID is service.instance.id; it stays the same over restarts.
+	InstanceID string
+	// Environment is deployment.environment.name. Empty: not told.
+	Environment string
+}
+
+func (r Resource) put(to pcommon.Resource) {
+	attrs := to.Attributes()
+	attrs.PutStr(attrServiceName, r.ServiceName)
+	attrs.PutStr(attrInstance, r.InstanceID)
+	putNonEmpty(attrs, attrEnvironment, r.Environment)
+}
+
+// method returns the method as semconv wants it and, where that is _OTHER, as it
+// was sent (https://opentelemetry.io/docs/specs/semconv/http/http-spans/).
+func method(sent string) (known, original string) {
+	switch sent {
+	case "GET", "HEAD", "POST", "PUT", "DELETE", "CONNECT", "OPTIONS", "TRACE", "PATCH":
+		return sent, ""
+	}
+	return "_OTHER", sent
+}
+
+func putNonEmpty(attrs pcommon.Map, key, value string) {
+	if value != "" {
+		attrs.PutStr(key, value)
+	}
+}
+
+func putPositive(attrs pcommon.Map, key string, value int64) {
+	if value > 0 {
+		attrs.PutInt(key, value)
+	}
+}
+
+func timestamp(t exchange.Time) pcommon.Timestamp { return pcommon.Timestamp(t) }

@@ -1,0 +1,157 @@
+// Copyright The Modtap Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package signal
+
+import (
+	"go.opentelemetry.io/collector/pdata/pcommon"
+	"go.opentelemetry.io/collector/pdata/ptrace"
+	semconv "go.opentelemetry.io/otel/semconv/v1.40.0"
+
+	"github.com/modtap/modtap/internal/exchange"
+)
+
+// Traces returns the spans of what is told: for an exchange a server span and,
+// under it, a client span for each attempt; for a session its own.
+func Traces(r Resource, told []*Told) ptrace.Traces {
+	out := ptrace.NewTraces()
+	rs := out.ResourceSpans().AppendEmpty()
+	rs.SetSchemaUrl(semconv.SchemaURL)
+	r.put(rs.Resource())
+	ss := rs.ScopeSpans().AppendEmpty()
+	ss.Scope().SetName(scopeName)
+	spans := ss.Spans()
+	for _, t := range told {
+		if t.Session != nil {
+			sessionSpan(t.Session, spans)
+			continue
+		}
+		serverSpan(t, spans.AppendEmpty())
+		for i := range t.End.Attempts {
+			clientSpan(t, &t.End.Attempts[i], spans.AppendEmpty())
+		}
+	}
+	return out
+}
+
+func serverSpan(t *Told, to ptrace.Span) {
+	b, e, v := t.Begin, t.End, t.Verdict
+	known, original := method(b.Method)
+	putSpan(to, b.Span)
+	to.SetName(spanName(known, t.Request.Route()))
+	to.SetKind(ptrace.SpanKindServer)
+	to.SetStartTimestamp(timestamp(b.Time))
+	to.SetEndTimestamp(timestamp(b.Time.Add(t.elapsed())))
+	if v.Outcome.Failure() {
+		to.Status().SetCode(ptrace.StatusCodeError)
+	}
+	if !e.Cause.IsZero() {
+		putLink(to, e.Cause)
+	}
+	for _, s := range b.Candidates {
+		putLink(to, s)
+	}
+	if !v.Resumes.IsZero() {
+		putLink(to, v.Resumes)
+	}
+	for _, s := range v.Links {
+		putLink(to, s)
+	}
+
+	a := to.Attributes()
+	a.EnsureCapacity(24)
+	a.PutStr(attrMethod, known)
+	putNonEmpty(a, attrMethodOriginal, original)
+	a.PutStr(attrPath, b.Path)
+	a.PutStr(attrScheme, b.Scheme)
+	putNonEmpty(a, attrRoute, t.Request.Route())
+	putPositive(a, attrStatus, int64(e.Status))
+	putNonEmpty(a, attrErrorType, v.ErrorType)
+	putNonEmpty(a, attrServerAddress, b.ServerAddress)
+	putPositive(a, attrServerPort, int64(b.ServerPort))
+	putNonEmpty(a, attrClientAddress, b.Client.Address)
+	putPositive(a, attrClientPort, int64(b.Client.Port))
+	putNonEmpty(a, attrProtocolVersion, b.Protocol)
+	putNonEmpty(a, attrUserName, b.Client.Name)
+	putNonEmpty(a, attrUserAgent, b.UserAgent)
+	a.PutInt(attrBodySize, e.BodySize)
+	t.put(a)
+}
+
+// fallThrough is the outcome of an attempt that was answered 404 or 410, the
+// protocol's "ask the next one", where the next one was asked.
+const fallThrough = "fall_through"
+
+func clientSpan(t *Told, at *exchange.Attempt, to ptrace.Span) {
+	request := attemptRequest(t, at)
+	known, original := method(at.Method)
+	putSpan(to, t.attemptSpan(at))
+	to.SetName(spanName(known, request.Route()))
+	to.SetKind(ptrace.SpanKindClient)
+	to.SetStartTimestamp(timestamp(at.Start))
+	to.SetEndTimestamp(timestamp(at.Start.Add(at.Duration)))
+
+	a := to.Attributes()
+	a.PutStr(attrMethod, known)
+	putNonEmpty(a, attrMethodOriginal, original)
+	putNonEmpty(a, attrURL, at.URL)
+	putNonEmpty(a, attrServerAddress, at.Address)
+	putPositive(a, attrServerPort, int64(at.Port))
+	putPositive(a, attrStatus, int64(at.Status))
+	putPositive(a, attrResend, int64(at.Resend))
+	putPositive(a, attrBodySize, at.BodySize)
+	if word := attemptError(at); word != "" {
+		a.PutStr(attrErrorType, word)
+		if at.Status != 404 && at.Status != 410 {
+			to.Status().SetCode(ptrace.StatusCodeError)
+		}
+	}
+	a.PutStr(attrSide, t.hop())
+	a.PutStr(attrOperation, request.Operation.String())
+	putNonEmpty(a, attrModulePath, request.Module)
+	putNonEmpty(a, attrModuleVersion, request.Version)
+	putNonEmpty(a, attrUpstreamReason, at.Reason)
+	if at.Reason != "" && (at.Status == 404 || at.Status == 410) {
+		a.PutStr(attrOutcome, fallThrough)
+	}
+	if at.Direct {
+		a.PutBool(attrUpstreamDirect, true)
+	}
+}
+
+// attemptSpan completes an attempt's span with what it shares with the exchange's.
+func (t *Told) attemptSpan(a *exchange.Attempt) exchange.Span {
+	s := a.Span
+	if s.IsZero() {
+		s.TraceID, s.ParentID = t.Begin.Span.TraceID, t.Begin.Span.SpanID
+		s.Flags, s.State = t.Begin.Span.Flags, t.Begin.Span.State
+	}
+	return s
+}
+
+func putLink(to ptrace.Span, s exchange.Span) {
+	link := to.Links().AppendEmpty()
+	link.SetTraceID(pcommon.TraceID(s.TraceID))
+	link.SetSpanID(pcommon.SpanID(s.SpanID))
+}
+
+func putSpan(to ptrace.Span, s exchange.Span) {
+	to.SetTraceID(pcommon.TraceID(s.TraceID))
+	to.SetSpanID(pcommon.SpanID(s.SpanID))
+	to.SetParentSpanID(pcommon.SpanID(s.ParentID))
+	to.SetFlags(uint32(s.Flags))
+	if s.State != "" {
+		to.TraceState().FromRaw(s.State)
+	}
+}
+
+// spanName follows https://opentelemetry.io/docs/specs/semconv/http/http-spans/#name.
+func spanName(method, route string) string {
+	if method == "_OTHER" {
+		method = "HTTP"
+	}
+	if route == "" {
+		return method
+	}
+	return method + " " + route
+}

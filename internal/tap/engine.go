@@ -1,0 +1,197 @@
+// Copyright The Modtap Authors
+// SPDX-License-Identifier: Apache-2.0
+
+// Package tap is the engine between a receiver that captures and the pipeline
+// that sends. On the request path it appends facts to the journal and does
+// nothing else; behind it, one goroutine understands the records in order and
+// one for each signal tells them to its consumer.
+package tap
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"hash/fnv"
+	"math/rand/v2"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"go.opentelemetry.io/collector/component"
+	"go.opentelemetry.io/collector/consumer"
+	"go.uber.org/zap"
+
+	"github.com/modtap/modtap/internal/cache"
+	"github.com/modtap/modtap/internal/exchange"
+	"github.com/modtap/modtap/internal/goproxy"
+	"github.com/modtap/modtap/internal/journal"
+	"github.com/modtap/modtap/internal/session"
+	"github.com/modtap/modtap/internal/signal"
+)
+
+// Settings are what an engine needs to know.
+type Settings struct {
+	// Resource is the observed proxy.
+	Resource signal.Resource
+	// Settle is how long the verdict on an exchange waits for evidence that isn't
+	// conclusive yet. Zero: not at all.
+	Settle time.Duration
+	// Join says what may be concluded from the egress.
+	Join cache.JoinSettings
+	// Sessions say which requests belong to one build session, as they did when the
+	// session was chosen.
+	Sessions session.Settings
+	// Hold is how long a batch that a consumer refuses is tried again before it
+	// is counted as lost. Zero: it is tried once.
+	Hold time.Duration
+	// MetricsInterval is the time between two snapshots of changed metrics.
+	// Zero: 1 s.
+	MetricsInterval time.Duration
+	// Buckets are the histograms' buckets. Empty: both.
+	Buckets signal.Buckets
+	// HeavyHitters says how many modules and clients are counted by name. Zero:
+	// [signal.DefaultHeavyHitters].
+	HeavyHitters signal.HeavyHitters
+	// Readers tell what is read live, for each snapshot of the metrics.
+	Readers []signal.Reader
+	// Journal keeps the records.
+	Journal journal.Journal
+	// Consumers are where the signals go.
+	Consumers Consumers
+	// Telemetry is for the engine's own log and metrics.
+	Telemetry component.TelemetrySettings
+}
+
+// Consumers are the pipeline's; a signal without one isn't built.
+type Consumers struct {
+	Traces  consumer.Traces
+	Metrics consumer.Metrics
+	Logs    consumer.Logs
+}
+
+// Engine takes what one receiver captures up to the pipeline's consumers.
+type Engine struct {
+	settings Settings
+	log      *zap.Logger
+	active   signal.Active
+	self     *selfMetrics
+
+	began   time.Time // with its monotonic reading: the run's clock
+	run     string
+	ids     atomic.Uint64
+	idle    atomic.Bool
+	wake    chan struct{}
+	stop    chan struct{}
+	running sync.WaitGroup
+	closing sync.Once
+
+	read    journal.Position
+	settler *cache.Settler
+	tracker *session.Tracker
+	ended   bool   // the stop record is written
+	told    uint64 // in the run toldRun
+	toldRun string
+	batch   []*signal.Told // settled by the record that is being read
+
+	tellers []*teller
+}
+
+// New returns an engine whose run begins now.
+func New(s Settings) (*Engine, error) {
+	if s.Journal == nil {
+		return nil, errors.New("no journal")
+	}
+	if s.MetricsInterval == 0 {
+		s.MetricsInterval = time.Second
+	}
+	e := &Engine{
+		settings: s,
+		log:      s.Telemetry.Logger,
+		began:    time.Now(),
+		wake:     make(chan struct{}, 1),
+		stop:     make(chan struct{}),
+	}
+	e.run = runID(e.began)
+	var err error
+	if e.self, err = newSelfMetrics(s.Telemetry, s.Resource.ServiceName); err != nil {
+		return nil, fmt.Errorf("own metrics: %w", err)
+	}
+	e.settler = cache.NewSettler(s.Settle, s.Join, e.settled)
+	e.tracker = session.NewTracker(s.Sessions, e.closed)
+	return e, nil
+}
+
+// runID returns an id that sorts behind those of earlier runs.
+func runID(at time.Time) string {
+	return fmt.Sprintf("%012x%08x", at.UnixMilli(), rand.Uint32())
+}
+
+// Start opens the run and begins to tell.
+func (e *Engine) Start() {
+	hash := fnv.New64a()
+	fmt.Fprint(hash, e.settings.Settle, e.settings.Join.Egress, e.settings.Join.SharedStorage, e.settings.Join.Memory, e.settings.Sessions)
+	e.settings.Journal.Append(exchange.AppendStart(nil, exchange.Start{Time: e.now(), Run: e.run, Settings: hash.Sum64()}))
+	e.tellers = e.newTellers()
+	for _, t := range e.tellers {
+		e.running.Go(t.run)
+	}
+	e.running.Go(e.understand)
+}
+
+// Shutdown tells what has ended and returns when all is told or ctx is over;
+// what isn't told then is counted as lost. Begin and End mustn't be called any
+// more. It may be called twice, and without Start.
+func (e *Engine) Shutdown(ctx context.Context) {
+	e.closing.Do(func() { close(e.stop) })
+	for _, t := range e.tellers {
+		defer context.AfterFunc(ctx, t.cancel)()
+	}
+	e.running.Wait()
+}
+
+// now is the run's clock: it never goes back.
+func (e *Engine) now() exchange.Time {
+	return exchange.Time(e.began.Add(time.Since(e.began)).UnixNano())
+}
+
+var buffers = sync.Pool{New: func() any {
+	b := make([]byte, 0, 1024)
+	return &b
+}}
+
+// Begin records that a request arrived; it sets b's ID and Time. op is what b's
+// path asks for.
+func (e *Engine) Begin(b *exchange.Begin, op goproxy.Operation) {
+	b.ID = e.ids.Add(1)
+	b.Time = e.now()
+	if b.Side == exchange.Ingress {
+		e.active.Add(op, 1)
+	}
+	buf := buffers.Get().(*[]byte)
+	*buf = exchange.AppendBegin((*buf)[:0], b)
+	e.settings.Journal.Append(*buf)
+	buffers.Put(buf)
+}
+
+// End records that the exchange that began with b is over; it sets end's ID
+// and Time.
+func (e *Engine) End(b *exchange.Begin, op goproxy.Operation, end *exchange.End) {
+	end.ID = b.ID
+	end.Time = e.now()
+	if b.Side == exchange.Ingress {
+		e.active.Add(op, -1)
+	}
+	buf := buffers.Get().(*[]byte)
+	*buf = exchange.AppendEnd((*buf)[:0], end)
+	e.settings.Journal.Append(*buf)
+	buffers.Put(buf)
+	if e.idle.Load() {
+		select {
+		case e.wake <- struct{}{}:
+		default:
+		}
+	}
+}
+
+// Now returns the time by the run's clock, for facts that a receiver measures.
+func (e *Engine) Now() exchange.Time { return e.now() }

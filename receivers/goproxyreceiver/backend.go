@@ -1,0 +1,120 @@
+// Copyright The Modtap Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package goproxyreceiver
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"path/filepath"
+	"strings"
+
+	"github.com/modtap/modtap/internal/chain"
+	"github.com/modtap/modtap/internal/exchange"
+	"github.com/modtap/modtap/internal/session"
+	"github.com/modtap/modtap/receivers/goproxyreceiver/internal/embedded"
+)
+
+// newBackend returns what answers, and a remark on it for people.
+func (r *goproxyReceiver) newBackend(ctx context.Context, l *listener) (backend, string, error) {
+	p, via := l.handler.propagator, l.handler.via
+	switch {
+	case l.side == exchange.Egress:
+		return r.newChained(ctx, l)
+	case r.cfg.Upstream == Embedded:
+		return r.newEmbedded(ctx, l)
+	}
+	upstream, err := upstreamURL(r.cfg.Upstream)
+	if err != nil {
+		return nil, "", fmt.Errorf("upstream: %w", err)
+	}
+	if list, err := chain.Parse(upstream.String()); err == nil {
+		if _, left := list.Without(owns(r.listeners)); len(left) > 0 {
+			return nil, "", fmt.Errorf("upstream: %s is Modtap's own address; name the proxy beside it, or leave MODTAP_UPSTREAM unset for the embedded one", upstream.Redacted())
+		}
+	}
+	tlsConfig, err := r.cfg.Forward.TLS.LoadTLSConfig(ctx)
+	if err != nil {
+		return nil, "", fmt.Errorf("forward::tls: %w", err)
+	}
+	f := newForwarder(upstream, r.cfg.Forward, tlsConfig)
+	f.propagator, f.via, f.now, f.guard = p, via, r.engine.Now, r.guard()
+	r.upstreams.watch(upstream.Hostname(), tlsConfig)
+	return f, "in front of " + upstream.Redacted(), nil
+}
+
+// embeddedBackend answers from the embedded caching proxy.
+type embeddedBackend struct {
+	proxy      *embedded.Proxy
+	propagator propagator
+	via        string
+}
+
+// chainSettings are those of the GOPROXY list behind l.
+func (r *goproxyReceiver) chainSettings(l *listener) embedded.Settings {
+	direct := r.cfg.DirectPatterns
+	if isLoopback(l.addr()) {
+		direct = "*"
+	}
+	s := embedded.Settings{
+		Dir: filepath.Join(r.state.dir, "cache"), GOPROXY: r.cfg.GOPROXY, OwnAddresses: owns(r.listeners),
+		DirectPatterns: direct, Guard: r.guard(), Logger: r.log,
+	}
+	r.cfg.Chain.put(&s)
+	return s
+}
+
+func (r *goproxyReceiver) newEmbedded(ctx context.Context, l *listener) (backend, string, error) {
+	settings := r.chainSettings(l)
+	settings.MaxSize, settings.ListTTL = r.cfg.Cache.MaxSize, r.cfg.Cache.ListTTL
+	proxy, err := embedded.New(ctx, settings)
+	if err != nil {
+		return nil, "", err
+	}
+	r.usage = proxy.Usage
+	r.upstreams.chains = append(r.upstreams.chains, proxy.Hosts)
+	b := &embeddedBackend{proxy: proxy, propagator: l.handler.propagator, via: l.handler.via}
+	return b, "embedded, caching in " + settings.Dir + ", asking " + proxy.Upstream.List.String() + leftOut(proxy.Upstream), nil
+}
+
+// leftOut says what of the list is Modtap itself.
+func leftOut(u chain.Upstream) string {
+	if len(u.LeftOut) == 0 {
+		return ""
+	}
+	note := "; left out of its GOPROXY list because it is Modtap itself: " + strings.Join(u.LeftOut, ", ")
+	if u.Builtin {
+		note += "; using go's own default " + u.List.String()
+	}
+	return note
+}
+
+// injector gives each attempt for x a client span, and the headers that carry it.
+func injector(ctx context.Context, x *transfer, p propagator, via string) func(http.Header) exchange.Span {
+	return func(h http.Header) exchange.Span {
+		id := session.NewSpanID()
+		span := x.begin.Span
+		span.SpanID = id
+		p.inject(ctx, h, span)
+		h.Add("Via", x.begin.Protocol+" "+via)
+		return exchange.Span{SpanID: id}
+	}
+}
+
+func (b *embeddedBackend) close() { b.proxy.Close() }
+
+func (b *embeddedBackend) serve(w http.ResponseWriter, r *http.Request, x *transfer) {
+	account := &embedded.Account{Span: x.begin.Span, Inject: injector(r.Context(), x, b.propagator, b.via)}
+	b.proxy.ServeHTTP(w, r.WithContext(embedded.NewContext(r.Context(), account)))
+	if account.Result == "" { // no file of the protocol: nothing to look up
+		account.Result = exchange.Bypass
+	}
+	x.end.Cache = exchange.CacheEvidence{Embedded: account.Result, MissReason: account.MissReason}
+	x.end.Attempts, x.end.Cause = account.Attempts, account.Cause
+	x.end.Error = account.Error
+	if errors.Is(r.Context().Err(), context.Canceled) && account.Error == "canceled" {
+		x.end.Disposition = exchange.ClientGone
+	}
+}

@@ -1,0 +1,52 @@
+// Copyright The Modtap Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package goproxyreceiver
+
+import (
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/modtap/modtap/internal/signal"
+)
+
+// CacheConfig is the embedded proxy's cache.
+type CacheConfig struct {
+	// MaxSize is how many bytes of files are kept; beyond it the least recently used
+	// ones are evicted, exact to a minute. Zero: no bound. What fetches from version
+	// control and the verified part of the checksum database need isn't part of it.
+	// Default: 10737418240 (10 GiB).
+	MaxSize int64 `mapstructure:"max_size"`
+	// ListTTL is how long the answer to a list, @latest or a query such as a branch
+	// is served without asking upstream again. Default: 0, it is asked each time.
+	ListTTL time.Duration `mapstructure:"list_ttl"`
+}
+
+func (c *CacheConfig) validate() error {
+	var errs []error
+	if c.MaxSize < 0 {
+		errs = append(errs, fmt.Errorf("cache::max_size: %d is no size in bytes; write for example 10737418240, or 0 for no bound", c.MaxSize))
+	}
+	if err := checkDuration(c.ListTTL); err != nil {
+		errs = append(errs, fmt.Errorf("cache::list_ttl: %w", err))
+	}
+	return errors.Join(errs...)
+}
+
+// readCache is a [signal.Reader] of the embedded proxy's cache. It has nothing to
+// say as long as what was there at the start isn't counted yet.
+func (r *goproxyReceiver) readCache() []signal.Reading {
+	if r.usage == nil {
+		return nil
+	}
+	u, known := r.usage()
+	if !known {
+		return nil
+	}
+	return []signal.Reading{
+		{Metric: &signal.CacheSize, Value: u.Size},
+		{Metric: &signal.CacheFiles, Value: u.Files},
+		{Metric: &signal.CacheEvictions, Value: u.Evictions},
+	}
+}

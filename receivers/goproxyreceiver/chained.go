@@ -1,0 +1,104 @@
+// Copyright The Modtap Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package goproxyreceiver
+
+import (
+	"context"
+	"errors"
+	"net/http"
+
+	"github.com/modtap/modtap/internal/chain"
+	"github.com/modtap/modtap/internal/exchange"
+	"github.com/modtap/modtap/internal/goproxy"
+	"github.com/modtap/modtap/receivers/goproxyreceiver/internal/embedded"
+)
+
+// chained answers at the egress: it walks the GOPROXY list as the go command
+// does and streams the deciding element's answer.
+type chained struct {
+	chain      *embedded.Chain
+	propagator propagator
+	via        string
+}
+
+func (r *goproxyReceiver) newChained(ctx context.Context, l *listener) (backend, string, error) {
+	c, err := embedded.NewChain(ctx, r.chainSettings(l))
+	if err != nil {
+		return nil, "", err
+	}
+	r.upstreams.chains = append(r.upstreams.chains, c.Hosts)
+	b := &chained{chain: c, propagator: l.handler.propagator, via: l.handler.via}
+	return b, "to " + c.Upstream.List.String() + leftOut(c.Upstream), nil
+}
+
+func (b *chained) close() { b.chain.Close() }
+
+// passedOn are the request headers that an element of the list is sent too:
+// those of ranges, conditions and content negotiation, and who asks.
+var passedOn = []string{
+	"Range", "If-Range", "If-None-Match", "If-Match", "If-Modified-Since", "If-Unmodified-Since",
+	"Accept", "Accept-Encoding", "Cache-Control", "User-Agent", "Via", "Disable-Module-Fetch",
+}
+
+func (b *chained) serve(w http.ResponseWriter, r *http.Request, x *transfer) {
+	trail := &chain.Trail{Inject: injector(r.Context(), x, b.propagator, b.via)}
+	broke := false
+	err := b.ask(chain.NewContext(r.Context(), trail), r, x.request, func(a *chain.Answer) error {
+		x.end.Cache.Headers = evidence(a.Header)
+		putHeader(w.Header(), a.Response, r.ProtoMajor)
+		w.WriteHeader(a.StatusCode)
+		if _, err := stream(w, a.Response); err != nil {
+			broke = true
+			return chain.Stop(err) // part of it is sent: no other element can take its place
+		}
+		return nil
+	})
+	x.end.Attempts = trail.Take()
+	switch {
+	case err == nil:
+	case r.Context().Err() != nil, errors.Is(err, errClient):
+		x.end.Disposition = exchange.ClientGone
+		panic(http.ErrAbortHandler)
+	case broke:
+		x.end.Disposition, x.end.Error = exchange.UpstreamBroke, chain.Word(err)
+		panic(http.ErrAbortHandler)
+	default:
+		b.refuse(w, x, err)
+	}
+}
+
+// ask sends the request into the list.
+func (b *chained) ask(ctx context.Context, r *http.Request, req goproxy.Request, accept func(*chain.Answer) error) error {
+	header := make(http.Header)
+	for _, name := range passedOn {
+		if values := r.Header[name]; values != nil {
+			header[name] = values
+		}
+	}
+	switch {
+	case req.Operation != goproxy.SumDB:
+		return b.chain.Do(ctx, chain.Request{File: r.URL.EscapedPath()[1:], Method: r.Method, Header: header}, accept)
+	case req.SumDBKind == goproxy.SumDBSupported:
+		if _, err := b.chain.SumDBSupported(ctx, req.SumDB); err != nil {
+			return err
+		}
+		return accept(&chain.Answer{Response: &http.Response{StatusCode: http.StatusOK, Header: http.Header{}, Body: http.NoBody}})
+	}
+	path := req.File()[len("sumdb/"+req.SumDB+"/"):]
+	return b.chain.SumDB(ctx, req.SumDB, path, accept)
+}
+
+// refuse answers with what the deciding element said.
+func (b *chained) refuse(w http.ResponseWriter, x *transfer, err error) {
+	status, text := http.StatusBadGateway, "the upstream could not be asked"
+	if e, ok := errors.AsType[*chain.Error](err); ok {
+		status, text = e.Status(), e.Error()
+		if e.Code == 0 {
+			x.end.Error = e.Word
+		}
+	} else {
+		x.end.Error = chain.Word(err)
+	}
+	refuse(w, status, text)
+}

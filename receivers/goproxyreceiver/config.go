@@ -1,0 +1,329 @@
+// Copyright The Modtap Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package goproxyreceiver
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"go.opentelemetry.io/collector/component"
+	"go.opentelemetry.io/collector/config/configoptional"
+	"go.opentelemetry.io/collector/config/configtls"
+
+	"github.com/modtap/modtap/internal/chain"
+	"github.com/modtap/modtap/internal/exchange"
+	"github.com/modtap/modtap/internal/signal"
+)
+
+// Embedded is the value of [Config.Upstream] that stands for the embedded proxy.
+const Embedded = "embedded"
+
+// Config is the receiver's configuration.
+type Config struct {
+	// ServiceName is the service.name of the observed proxy. Default: goproxy.
+	ServiceName string `mapstructure:"service_name"`
+	// Environment is its deployment.environment.name. Default: none.
+	Environment string `mapstructure:"environment"`
+	// DataDir is where state is kept, in a folder named like the component.
+	// Default: $MODTAP_DATA, else modtap in the user's cache directory.
+	DataDir string `mapstructure:"data_dir"`
+	// Ingress is where clients connect.
+	Ingress ListenerConfig `mapstructure:"ingress"`
+	// Egress is where the proxy beside us sends its own upstream requests, so that
+	// hit and miss can be told; the list behind it is GOPROXY. Default: off.
+	Egress ListenerConfig `mapstructure:"egress"`
+	// UnseenPatterns are the module path prefixes that the proxy beside us fetches
+	// past the egress: its own GONOPROXY or GOPRIVATE. Default: not known; a hit is
+	// then claimed only for modules that were seen at the egress.
+	UnseenPatterns *string `mapstructure:"unseen_patterns"`
+	// SharedStorage says that others fill the storage of the proxy beside us too,
+	// so that no hit can be claimed from the egress. Default: false.
+	SharedStorage bool `mapstructure:"shared_storage"`
+	// WiringMemory is how long an egress request proves that the proxy beside us
+	// is wired to the egress. Default: 24h.
+	WiringMemory time.Duration `mapstructure:"wiring_memory"`
+	// Upstream is what answers: "embedded", or the URL of the proxy beside us.
+	// Default: embedded.
+	Upstream string `mapstructure:"upstream"`
+	// Forward says how the proxy beside us is asked.
+	Forward ForwardConfig `mapstructure:"forward"`
+	// GOPROXY is the list behind the embedded proxy and behind the egress
+	// (https://go.dev/ref/mod#environment-variables). Default: the user's
+	// `go env GOPROXY`.
+	GOPROXY string `mapstructure:"goproxy"`
+	// DirectPatterns are module path prefixes, as in GOPRIVATE, that the embedded
+	// proxy may fetch from version control for clients on other machines. Default:
+	// none; on a loopback listener every module may be.
+	DirectPatterns string `mapstructure:"direct_patterns"`
+	// TrustedProxies are the addresses or networks whose Forwarded and
+	// X-Forwarded-For headers tell client.address. Default: none.
+	TrustedProxies []string `mapstructure:"trusted_proxies"`
+	// ClientIdentity says how client.address and user.name are told: full, hash
+	// (keyed, the key is kept in DataDir) or none. Default: full on a loopback listener, else hash.
+	ClientIdentity Identity `mapstructure:"client_identity"`
+	// ClientHeader is a request header that names the client, for example one that a
+	// trusted proxy sets. It wins over the common name of a client certificate, and
+	// that over the user of Basic authorization. Default: none.
+	ClientHeader string `mapstructure:"client_header"`
+	// Sessions say which requests belong to one build session.
+	Sessions SessionsConfig `mapstructure:"sessions"`
+	// Propagators are the trace context formats that are read and written:
+	// tracecontext, b3, b3multi, jaeger. Default: tracecontext.
+	Propagators []string `mapstructure:"propagators"`
+	// Histograms are the buckets that histograms are told with: both, classic or
+	// native. Default: both.
+	Histograms signal.Buckets `mapstructure:"histograms"`
+	// Settle is how long a verdict waits for evidence. Default: 2s.
+	Settle time.Duration `mapstructure:"settle"`
+	// Hold is how long telemetry that a pipeline refuses is offered again before
+	// it is counted as lost. Default: 30s.
+	Hold time.Duration `mapstructure:"hold"`
+	// Journal bounds what is kept until it is told.
+	Journal JournalConfig `mapstructure:"journal"`
+	// Cache is the embedded proxy's cache.
+	Cache CacheConfig `mapstructure:"cache"`
+	// LeakPatterns are the module path prefixes, as in GOPRIVATE, of which no public
+	// module proxy or checksum database is to hear. Default: the user's
+	// `go env GOPRIVATE`.
+	LeakPatterns *string `mapstructure:"leak_patterns"`
+	// LeakAction says what is done with a request that would tell of them: report
+	// or block. Default: report.
+	LeakAction LeakAction `mapstructure:"leak_action"`
+	// HeavyHitters are the modules and clients that are counted by name.
+	HeavyHitters HeavyHittersConfig `mapstructure:"heavy_hitters"`
+	// Chain says how the elements of the GOPROXY list are asked.
+	Chain ChainConfig `mapstructure:"chain"`
+}
+
+// ListenerConfig is one listener.
+type ListenerConfig struct {
+	// Endpoint is the address to listen on, host:port. Default: 127.0.0.1:8081 for
+	// the ingress, none for the egress.
+	Endpoint string `mapstructure:"endpoint"`
+	// TLS turns on HTTPS with HTTP/2; with reload_interval certificates are
+	// reloaded. Default: off.
+	TLS configoptional.Optional[configtls.ServerConfig] `mapstructure:"tls"`
+	// ReadHeaderTimeout bounds the time for a request's header. Default: 10s.
+	ReadHeaderTimeout time.Duration `mapstructure:"read_header_timeout"`
+	// IdleTimeout is how long an idle connection is kept. Default: 3m.
+	IdleTimeout time.Duration `mapstructure:"idle_timeout"`
+	// MaxHeaderBytes bounds a request's header. Default: 65536.
+	MaxHeaderBytes int `mapstructure:"max_header_bytes"`
+	// ShutdownTimeout is how long running downloads may take at a stop. Default: 30s.
+	ShutdownTimeout time.Duration `mapstructure:"shutdown_timeout"`
+}
+
+// ForwardConfig is how the proxy beside us is asked.
+type ForwardConfig struct {
+	// TLS is for an https upstream. Default: the system's certificates.
+	TLS configtls.ClientConfig `mapstructure:"tls"`
+	// DialTimeout bounds the time to connect. Default: 10s.
+	DialTimeout time.Duration `mapstructure:"dial_timeout"`
+	// ResponseHeaderTimeout bounds the time to the answer's header. Default: 5m.
+	ResponseHeaderTimeout time.Duration `mapstructure:"response_header_timeout"`
+}
+
+// JournalConfig bounds the journal.
+type JournalConfig struct {
+	// MaxSize is how many bytes of records are kept at most. Default: 64 MiB.
+	MaxSize int64 `mapstructure:"max_size"`
+}
+
+var _ component.Config = (*Config)(nil)
+
+func createDefaultConfig() component.Config {
+	return &Config{
+		ServiceName: "goproxy",
+		DataDir:     defaultDataDir(),
+		Ingress:     defaultListener("127.0.0.1:8081"),
+		Egress:      defaultListener(""),
+
+		WiringMemory: 24 * time.Hour,
+
+		Upstream: Embedded,
+		Forward: ForwardConfig{
+			TLS:                   configtls.NewDefaultClientConfig(),
+			DialTimeout:           10 * time.Second,
+			ResponseHeaderTimeout: 5 * time.Minute,
+		},
+		Sessions:     defaultSessions(),
+		Propagators:  []string{"tracecontext"},
+		Histograms:   signal.BucketsBoth,
+		Settle:       2 * time.Second,
+		Hold:         30 * time.Second,
+		Journal:      JournalConfig{MaxSize: 64 << 20},
+		Cache:        CacheConfig{MaxSize: 10 << 30},
+		HeavyHitters: HeavyHittersConfig(signal.DefaultHeavyHitters),
+		LeakAction:   LeakReport,
+		Chain:        defaultChain(),
+	}
+}
+
+func defaultListener(endpoint string) ListenerConfig {
+	return ListenerConfig{
+		Endpoint:          endpoint,
+		TLS:               configoptional.Default(configtls.NewDefaultServerConfig()),
+		ReadHeaderTimeout: 10 * time.Second,
+		IdleTimeout:       3 * time.Minute,
+		MaxHeaderBytes:    64 << 10,
+		ShutdownTimeout:   30 * time.Second,
+	}
+}
+
+func (c *Config) listener(side exchange.Side) *ListenerConfig {
+	if side == exchange.Egress {
+		return &c.Egress
+	}
+	return &c.Ingress
+}
+
+func defaultDataDir() string {
+	if dir := os.Getenv("MODTAP_DATA"); dir != "" {
+		return dir
+	}
+	dir, err := os.UserCacheDir()
+	if err != nil {
+		return "" // Validate names the key
+	}
+	return filepath.Join(dir, "modtap")
+}
+
+// Validate returns all faults, each with its key.
+func (c *Config) Validate() error {
+	var errs []error
+	if c.ServiceName == "" {
+		errs = append(errs, errors.New("service_name: empty: name the observed proxy"))
+	}
+	if c.DataDir == "" {
+		errs = append(errs, errors.New("data_dir: empty: name a directory, or set MODTAP_DATA"))
+	}
+	errs = append(errs, c.Ingress.validate("ingress"))
+	if c.Egress.Endpoint != "" {
+		errs = append(errs, c.Egress.validate("egress"))
+	}
+	if c.Upstream != Embedded {
+		if _, err := upstreamURL(c.Upstream); err != nil {
+			errs = append(errs, fmt.Errorf("upstream: %w", err))
+		}
+	}
+	if c.GOPROXY != "" {
+		if _, err := chain.Parse(c.GOPROXY); err != nil {
+			errs = append(errs, fmt.Errorf("goproxy: %w", err))
+		}
+	}
+	if _, err := prefixes(c.TrustedProxies); err != nil {
+		errs = append(errs, fmt.Errorf("trusted_proxies: %w", err))
+	}
+	if strings.ContainsFunc(c.ClientHeader, func(r rune) bool { return r <= ' ' || r >= 0x7f || r == ':' }) {
+		errs = append(errs, fmt.Errorf("client_header: %q is no name of a header; write for example X-Forwarded-User", c.ClientHeader))
+	}
+	if _, err := newPropagator(c.Propagators); err != nil {
+		errs = append(errs, fmt.Errorf("propagators: %w", err))
+	}
+	for _, d := range []struct {
+		key   string
+		value time.Duration
+	}{
+		{"settle", c.Settle},
+		{"wiring_memory", c.WiringMemory},
+		{"hold", c.Hold},
+		{"forward::dial_timeout", c.Forward.DialTimeout},
+		{"forward::response_header_timeout", c.Forward.ResponseHeaderTimeout},
+	} {
+		if err := checkDuration(d.value); err != nil {
+			errs = append(errs, fmt.Errorf("%s: %w", d.key, err))
+		}
+	}
+	if c.Journal.MaxSize <= 0 {
+		errs = append(errs, fmt.Errorf("journal::max_size: %d is no size in bytes; write for example 67108864", c.Journal.MaxSize))
+	}
+	errs = append(errs, c.Sessions.validate(), c.Cache.validate(), c.HeavyHitters.validate(), c.validateLeaks(), c.Chain.validate())
+	return errors.Join(errs...)
+}
+
+// checkDuration refuses what nobody means: a number without a unit is nanoseconds.
+func checkDuration(d time.Duration) error {
+	switch {
+	case d < 0:
+		return fmt.Errorf("%s is negative", d)
+	case d > 0 && d < time.Millisecond:
+		return fmt.Errorf("%s is shorter than 1ms; write a unit, for example %ds", d, int64(d))
+	}
+	return nil
+}
+
+// checkWait is checkDuration for a time without which nothing works.
+func checkWait(d time.Duration, example string) error {
+	if d <= 0 {
+		return fmt.Errorf("%s is no time to wait; write for example %s", d, example)
+	}
+	return checkDuration(d)
+}
+
+func (l *ListenerConfig) validate(key string) error {
+	var errs []error
+	if _, _, err := net.SplitHostPort(l.Endpoint); err != nil {
+		errs = append(errs, fmt.Errorf("%s::endpoint: %q is no host:port; write for example 127.0.0.1:8081", key, l.Endpoint))
+	}
+	for _, d := range []struct {
+		key   string
+		value time.Duration
+	}{
+		{"read_header_timeout", l.ReadHeaderTimeout}, {"idle_timeout", l.IdleTimeout}, {"shutdown_timeout", l.ShutdownTimeout},
+	} {
+		if err := checkDuration(d.value); err != nil {
+			errs = append(errs, fmt.Errorf("%s::%s: %w", key, d.key, err))
+		}
+	}
+	if l.MaxHeaderBytes < 0 {
+		errs = append(errs, fmt.Errorf("%s::max_header_bytes: %d is negative", key, l.MaxHeaderBytes))
+	}
+	return errors.Join(errs...)
+}
+
+// upstreamURL reads the URL of the proxy beside us.
+func upstreamURL(s string) (*url.URL, error) {
+	const example = "write for example http://127.0.0.1:3000"
+	u, err := url.Parse(s)
+	switch {
+	case !strings.Contains(s, "://"):
+		return nil, fmt.Errorf("%q is neither %q nor a URL with a scheme; %s", s, Embedded, example)
+	case err != nil:
+		if parse, ok := errors.AsType[*url.Error](err); ok {
+			err = parse.Err // without the URL, which may hold a password
+		}
+		return nil, fmt.Errorf("unreadable URL: %w; %s", err, example)
+	case u.Scheme != "http" && u.Scheme != "https":
+		return nil, fmt.Errorf("%q is no http or https URL; %s", u.Redacted(), example)
+	case u.Host == "":
+		return nil, fmt.Errorf("%q names no host; %s", u.Redacted(), example)
+	case u.RawQuery != "" || u.Fragment != "":
+		return nil, fmt.Errorf("%q has a query or a fragment; leave it out", u.Redacted())
+	}
+	return u, nil
+}
+
+func prefixes(trusted []string) ([]netip.Prefix, error) {
+	out := make([]netip.Prefix, 0, len(trusted))
+	for _, s := range trusted {
+		if a, err := netip.ParseAddr(s); err == nil {
+			a = a.Unmap().WithZone("")
+			out = append(out, netip.PrefixFrom(a, a.BitLen()))
+			continue
+		}
+		p, err := netip.ParsePrefix(s)
+		if err != nil {
+			return nil, fmt.Errorf("%q is neither an address nor a network; write for example 10.0.0.0/8", s)
+		}
+		out = append(out, p)
+	}
+	return out, nil
+}

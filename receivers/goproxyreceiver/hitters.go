@@ -1,0 +1,48 @@
+// Copyright The Modtap Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package goproxyreceiver
+
+import (
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/modtap/modtap/internal/signal"
+)
+
+// HeavyHittersConfig bounds the series of goproxy.module.requests,
+// goproxy.module.transferred and goproxy.client.requests.
+type HeavyHittersConfig struct {
+	// Modules is how many modules, the heaviest, have series of their own; the rest
+	// is counted as _other. Zero: all are. Default: 100.
+	Modules int `mapstructure:"modules"`
+	// Clients is the same for clients. Default: 100.
+	Clients int `mapstructure:"clients"`
+	// IdleExpiry is how long a series stays without a count before it leaves room
+	// for another. Default: 1h.
+	IdleExpiry time.Duration `mapstructure:"idle_expiry"`
+}
+
+// maxHitters keeps a metric below the series that it may have.
+const maxHitters = 10_000
+
+func (h *HeavyHittersConfig) validate() error {
+	var errs []error
+	for _, n := range []struct {
+		key   string
+		value int
+	}{{"modules", h.Modules}, {"clients", h.Clients}} {
+		if n.value < 0 || n.value > maxHitters {
+			errs = append(errs, fmt.Errorf("heavy_hitters::%s: %d is no number between 0 and %d", n.key, n.value, maxHitters))
+		}
+	}
+	if err := checkWait(h.IdleExpiry, "1h"); err != nil {
+		errs = append(errs, fmt.Errorf("heavy_hitters::idle_expiry: %w", err))
+	}
+	return errors.Join(errs...)
+}
+
+func (h *HeavyHittersConfig) settings() signal.HeavyHitters {
+	return signal.HeavyHitters{Modules: h.Modules, Clients: h.Clients, IdleExpiry: h.IdleExpiry}
+}

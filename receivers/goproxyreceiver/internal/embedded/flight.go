@@ -1,0 +1,155 @@
+// Copyright The Modtap Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package embedded
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"slices"
+	"sync"
+
+	"github.com/modtap/modtap/internal/chain"
+	"github.com/modtap/modtap/internal/exchange"
+)
+
+var errClosed = errors.New("the proxy is closed")
+
+// flights lets requests for one file wait for one fetch. A fetch belongs to no
+// request: it goes on as long as one is waiting, whoever started it.
+type flights struct {
+	reason func(name string) string // for a miss
+
+	ctx    context.Context // Ends with the proxy.
+	cancel context.CancelFunc
+	wg     sync.WaitGroup
+
+	mu     sync.Mutex
+	byName map[string]*flight
+	closed bool
+}
+
+// flight is one fetch. Its fields are guarded by flights.mu, err by done.
+type flight struct {
+	cancel  context.CancelFunc
+	trail   chain.Trail
+	span    exchange.Span // The server span of the request that started it.
+	waiters []*Account    // By arrival.
+	last    *Account      // Who left last and waits for the end.
+	over    bool
+	done    chan struct{}
+	err     error
+}
+
+func newFlights(reason func(name string) string) *flights {
+	ctx, cancel := context.WithCancel(context.Background())
+	return &flights{reason: reason, ctx: ctx, cancel: cancel, byName: make(map[string]*flight)}
+}
+
+// close cancels the running fetches and waits for their end.
+func (g *flights) close() {
+	g.mu.Lock()
+	g.closed = true
+	g.mu.Unlock()
+	g.cancel()
+	g.wg.Wait()
+}
+
+// wait returns when the file name is there: at once if it already was, else at
+// the end of the fetch that it starts or joins. The error is the fetch's, or
+// ctx's if the client left first.
+func (g *flights) wait(ctx context.Context, name string, a *Account, present func() bool, fetch func(context.Context) error) error {
+	g.mu.Lock()
+	f := g.byName[name]
+	switch {
+	case f != nil:
+		a.Result, a.Cause = exchange.Coalesced, f.span
+		f.waiters = append(f.waiters, a)
+	case present():
+		g.mu.Unlock()
+		a.Result = exchange.Hit
+		return nil
+	case g.closed:
+		g.mu.Unlock()
+		return errClosed
+	default:
+		a.Result, a.MissReason = exchange.Miss, g.reason(name)
+		f = g.start(name, a, fetch) //nolint:contextcheck // A fetch outlives the request that starts it.
+	}
+	g.mu.Unlock()
+
+	select {
+	case <-f.done:
+		return f.err
+	case <-ctx.Done():
+		return g.leave(ctx, name, f, a)
+	}
+}
+
+// start begins a fetch; g.mu is held.
+func (g *flights) start(name string, a *Account, fetch func(context.Context) error) *flight {
+	ctx, cancel := context.WithCancel(g.ctx)
+	f := &flight{cancel: cancel, span: a.Span, waiters: []*Account{a}, done: make(chan struct{})}
+	f.trail.Inject = func(h http.Header) exchange.Span { return g.inject(f, h) }
+	g.byName[name] = f
+	g.wg.Go(func() {
+		defer cancel()
+		err := fetch(chain.NewContext(ctx, &f.trail))
+
+		g.mu.Lock()
+		f.over, f.err = true, err
+		g.forget(name, f)
+		if len(f.waiters) > 0 {
+			f.waiters[0].take(f.trail.Take())
+		}
+		g.mu.Unlock()
+		close(f.done)
+	})
+	return f
+}
+
+// forget lets the next request start anew; g.mu is held.
+func (g *flights) forget(name string, f *flight) {
+	if g.byName[name] == f {
+		delete(g.byName, name)
+	}
+}
+
+// inject lets the oldest waiter carry an attempt. It holds the lock, so that no
+// request is used after it has left.
+func (g *flights) inject(f *flight, h http.Header) exchange.Span {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if f.last != nil {
+		return f.last.inject(h)
+	}
+	return f.waiters[0].inject(h)
+}
+
+// leave takes a out of f. The oldest takes along what has ended so far; the last
+// one cancels the fetch and waits for its end, to account for what was running.
+func (g *flights) leave(ctx context.Context, name string, f *flight, a *Account) error {
+	g.mu.Lock()
+	if f.over {
+		g.mu.Unlock()
+		return f.err
+	}
+	i := slices.Index(f.waiters, a)
+	if i == 0 {
+		a.take(f.trail.Take())
+	}
+	f.waiters = slices.Delete(f.waiters, i, i+1)
+	last := len(f.waiters) == 0
+	if last {
+		f.last = a
+		g.forget(name, f)
+		f.cancel()
+	}
+	g.mu.Unlock()
+	if last {
+		<-f.done
+		a.take(f.trail.Take())
+	}
+	return ctx.Err()
+}

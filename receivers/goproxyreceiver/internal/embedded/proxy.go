@@ -1,0 +1,238 @@
+// Copyright The Modtap Authors
+// SPDX-License-Identifier: Apache-2.0
+
+// Package embedded is a caching module proxy: the handler of goproxy/goproxy over
+// our walk of the GOPROXY list and our disk cache. The handler serves only what
+// is in the cache (ranges, conditional requests, entity tags); what has to be
+// fetched is fetched, verified and stored before, and what can't be is answered
+// with the status and the text that the list's deciding element gave.
+package embedded
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"net/url"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/goproxy/goproxy"
+	"go.uber.org/zap"
+	"golang.org/x/mod/module"
+
+	"github.com/modtap/modtap/internal/chain"
+	protocol "github.com/modtap/modtap/internal/goproxy"
+	"github.com/modtap/modtap/internal/modcache"
+	"github.com/modtap/modtap/internal/netrc"
+)
+
+// Settings are what a [Proxy] is made from.
+type Settings struct {
+	// Dir holds the cache (download/, in the layout of the protocol), the verified
+	// part of the checksum database (sumdb/) and the module cache of fetches from
+	// version control (direct/). One process may use it at a time.
+	Dir string
+	// TempDir is where go commands run; empty: [os.TempDir].
+	TempDir string
+	// GOPROXY is the list that is asked; empty: the user's.
+	GOPROXY string
+	// OwnAddresses are our own listeners (host:port), which are left out of the list.
+	OwnAddresses []string
+	// Env has GOPROXY, GONOPROXY, GONOSUMDB, GOSUMDB and GOAUTH. Nil: go env is asked.
+	Env map[string]string
+	// DirectPatterns are the module path prefixes that may be fetched from version
+	// control; "*" is all, empty none. See [chain.DirectSettings].
+	DirectPatterns string
+	// Transport sends the upstream requests; nil: one with Timeouts.
+	Transport http.RoundTripper
+	Timeouts  chain.Timeouts
+	TLS       chain.TLS
+	Retry     chain.Retry
+	Breaker   chain.Breaker
+	// Guard may refuse upstream requests; see [chain.Settings].
+	Guard func(*url.URL) error
+	// MaxSize bounds the files in download/, in bytes: the least recently used ones
+	// are evicted. Zero: no bound.
+	MaxSize int64
+	// ListTTL is how long the answer to a list, latest or query is served without
+	// asking upstream. Zero: it is asked each time.
+	ListTTL time.Duration
+	// Logger hears of faults of the cache; nil: nobody does.
+	Logger *zap.Logger
+}
+
+// Proxy is the caching module proxy.
+type Proxy struct {
+	// Upstream is what the list came to.
+	Upstream chain.Upstream
+
+	chain    *chain.Client
+	cache    *modcache.Cache
+	verifier *verifier
+	flights  *flights
+	handler  *goproxy.Goproxy
+	listTTL  time.Duration
+	logger   *zap.Logger
+}
+
+var _ http.Handler = (*Proxy)(nil)
+
+// New opens the cache and reads the environment. ctx bounds that only.
+func New(ctx context.Context, s Settings) (*Proxy, error) {
+	p := &Proxy{listTTL: s.ListTTL, logger: s.Logger}
+	p.flights = newFlights(p.missReason)
+	if p.logger == nil {
+		p.logger = zap.NewNop()
+	}
+	if err := p.open(ctx, s); err != nil {
+		p.Close()
+		return nil, err
+	}
+	return p, nil
+}
+
+// Chain is the walker of the list, with what of the environment belongs to it.
+type Chain struct {
+	*chain.Client
+	// Upstream is what the list came to.
+	Upstream chain.Upstream
+
+	db      gosumdb
+	noSumDB string
+}
+
+func (s *Settings) warn(message string, err error) {
+	if s.Logger != nil {
+		s.Logger.Warn(message, zap.Error(err))
+	}
+}
+
+// NewChain reads the environment and opens the walker that s describes, without
+// a cache. ctx bounds that only.
+func NewChain(ctx context.Context, s Settings) (*Chain, error) {
+	env, list := s.Env, s.GOPROXY
+	if env == nil {
+		var err error
+		if env, err = chain.GoEnv(ctx, "GOPROXY", "GONOPROXY", "GONOSUMDB", "GOSUMDB", "GOAUTH"); err != nil {
+			return nil, err
+		}
+	}
+	if list == "" {
+		list = env["GOPROXY"]
+	}
+	upstream, err := chain.Resolve(ctx, list, s.OwnAddresses)
+	if err != nil {
+		return nil, err
+	}
+	db, err := parseGOSUMDB(env["GOSUMDB"])
+	if err != nil {
+		return nil, err
+	}
+	sumdbs := make(map[string]chain.SumDB)
+	if db.key != "" {
+		sumdbs[db.name] = chain.SumDB{URL: db.url, Only: db.only}
+	}
+	client, err := chain.New(chain.Settings{ //nolint:contextcheck // Certificates are read again long after ctx.
+		List:    upstream.List,
+		NoProxy: env["GONOPROXY"],
+		Direct: chain.NewGoDirect(chain.DirectSettings{
+			Patterns: s.DirectPatterns,
+			Private:  env["GONOPROXY"],
+			ModCache: filepath.Join(s.Dir, "direct"),
+			TempDir:  s.TempDir,
+		}),
+		SumDBs:    sumdbs,
+		Guard:     s.Guard,
+		Transport: s.Transport,
+		Timeouts:  s.Timeouts,
+		TLS:       s.TLS,
+		Retry:     s.Retry,
+		Breaker:   s.Breaker,
+		Netrc:     netrc.File(env["GOAUTH"], os.Getenv),
+		Warn:      s.warn,
+	})
+	if err != nil {
+		return nil, err
+	}
+	return &Chain{Client: client, Upstream: upstream, db: db, noSumDB: env["GONOSUMDB"]}, nil
+}
+
+func (p *Proxy) open(ctx context.Context, s Settings) error {
+	c, err := NewChain(ctx, s)
+	if err != nil {
+		return err
+	}
+	p.chain, p.Upstream = c.Client, c.Upstream
+	if p.cache, err = modcache.OpenBounded(filepath.Join(s.Dir, "download"), s.MaxSize); err != nil {
+		return err
+	}
+	store, err := modcache.Open(filepath.Join(s.Dir, "sumdb"))
+	if err != nil {
+		return err
+	}
+	p.verifier = &verifier{db: c.db, noSumDB: c.noSumDB, chain: p.chain, store: store}
+	p.handler = &goproxy.Goproxy{
+		Fetcher: noFetcher{},
+		Cacher:  pinnedCacher{},
+		TempDir: s.TempDir,
+		Logger:  slog.New(slog.DiscardHandler),
+	}
+	return nil
+}
+
+// Close cancels the running fetches and waits for their end. Requests that are
+// being served from the cache end well; later ones that need a fetch get 503.
+func (p *Proxy) Close() {
+	p.flights.close()
+	if p.chain != nil {
+		p.chain.Close()
+	}
+	if p.cache != nil {
+		p.cache.Close()
+	}
+}
+
+// Hosts are the upstreams that were asked; see [chain.Client.Hosts].
+func (p *Proxy) Hosts() []chain.Host { return p.chain.Hosts() }
+
+// Usage is what the cache holds; see [modcache.Cache.Usage].
+func (p *Proxy) Usage() (modcache.Usage, bool) { return p.cache.Usage() }
+
+// ServeHTTP implements [http.Handler]. A path prefix before the module path is
+// ignored. If the client has left while its file was fetched nothing is written.
+func (p *Proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	a := accountOf(r.Context())
+	if r.Method != http.MethodGet && r.Method != http.MethodHead {
+		w.Header().Set("Allow", "GET, HEAD")
+		writeText(w, r, http.StatusMethodNotAllowed, "method not allowed")
+		return
+	}
+	req := protocol.Parse(r.URL.Path)
+	if req.Operation != protocol.SumDB && !modcache.ValidName(req.File()) {
+		req.Operation = protocol.Other // Among others a query as long as no version is.
+	}
+	switch req.Operation {
+	case protocol.Info, protocol.Mod, protocol.Zip:
+		if err := module.Check(req.Module, req.Version); err != nil {
+			writeText(w, r, http.StatusNotFound, fmt.Sprintf("not found: %v", err))
+			return
+		}
+		p.serveFile(w, r, req, a)
+	case protocol.List, protocol.Latest, protocol.Query:
+		p.serveAnswer(w, r, req, a)
+	case protocol.SumDB:
+		p.serveSumDB(w, r, req, a)
+	default:
+		writeText(w, r, http.StatusNotFound, "not found: not a path of the GOPROXY protocol")
+	}
+}
+
+// requestFor is r as the handler reads it: without a prefix, and with the file
+// that is to be served.
+func requestFor(r *http.Request, req protocol.Request, f *modcache.File) *http.Request {
+	r = r.WithContext(context.WithValue(r.Context(), pinnedKey{}, f))
+	r.URL = &url.URL{Path: "/" + req.File()}
+	return r
+}

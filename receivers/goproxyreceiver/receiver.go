@@ -1,0 +1,200 @@
+// Copyright The Modtap Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package goproxyreceiver
+
+import (
+	"context"
+	"net"
+	"sync"
+
+	"go.opentelemetry.io/collector/component"
+	"go.opentelemetry.io/collector/receiver"
+	"go.uber.org/zap"
+
+	"github.com/modtap/modtap/internal/cache"
+	"github.com/modtap/modtap/internal/exchange"
+	"github.com/modtap/modtap/internal/journal"
+	"github.com/modtap/modtap/internal/leak"
+	"github.com/modtap/modtap/internal/modcache"
+	"github.com/modtap/modtap/internal/session"
+	"github.com/modtap/modtap/internal/signal"
+	"github.com/modtap/modtap/internal/tap"
+)
+
+// goproxyReceiver owns the listener, what answers behind it, and the engine.
+type goproxyReceiver struct {
+	cfg       *Config
+	settings  receiver.Settings
+	log       *zap.Logger
+	announce  func(what, where, note string)
+	forget    func()
+	consumers tap.Consumers
+
+	signals int // components that the collector made of this receiver
+	started int // of them
+
+	stop   sync.Once
+	state  state
+	engine *tap.Engine
+	wiring *keptWiring // nil without an egress
+	// listeners are the ingress and, if configured, the egress.
+	listeners []*listener
+	// usage is what the embedded proxy's cache holds; nil: there is none.
+	usage func() (modcache.Usage, bool)
+	// leaks knows the private modules; nil: there are none.
+	leaks *leak.Detector
+	// upstreams are the hosts behind the listeners.
+	upstreams upstreams
+}
+
+var (
+	_ receiver.Traces  = (*goproxyReceiver)(nil)
+	_ receiver.Metrics = (*goproxyReceiver)(nil)
+	_ receiver.Logs    = (*goproxyReceiver)(nil)
+)
+
+// Start opens the listener once the collector has started all signals of the
+// component: only then every exporter behind it has been started.
+func (r *goproxyReceiver) Start(ctx context.Context, host component.Host) error {
+	if r.started++; r.started < r.signals {
+		return nil
+	}
+	var err error
+	if r.state, err = openState(r.cfg.DataDir, r.settings.ID); err != nil {
+		return err
+	}
+	if r.cfg.Egress.Endpoint != "" {
+		r.wiring = openWiring(r.state.dir, r.log)
+	}
+	if r.engine, err = r.newEngine(); err == nil { //nolint:contextcheck // its own metrics belong to no call
+		err = r.open(ctx)
+	}
+	if err != nil {
+		r.abandon()
+		return err
+	}
+	r.engine.Start()
+	for _, l := range r.listeners {
+		l.serve(host)
+		r.announce(l.what(), l.url(), l.note)
+	}
+	return nil
+}
+
+// abandon undoes a start that went wrong.
+func (r *goproxyReceiver) abandon() {
+	for _, l := range r.listeners {
+		l.abandon()
+	}
+	if r.wiring != nil {
+		r.wiring.close()
+	}
+	r.listeners, r.engine, r.wiring = nil, nil, nil
+}
+
+func (r *goproxyReceiver) newEngine() (*tap.Engine, error) {
+	join := cache.JoinSettings{
+		Egress:         r.cfg.Egress.Endpoint != "",
+		UnseenPatterns: r.cfg.UnseenPatterns,
+		SharedStorage:  r.cfg.SharedStorage,
+		Memory:         r.cfg.WiringMemory,
+	}
+	if r.wiring != nil {
+		join.Wiring = r.wiring.Wiring
+	}
+	return tap.New(tap.Settings{
+		Resource:     signal.Resource{ServiceName: r.cfg.ServiceName, InstanceID: r.state.instance, Environment: r.cfg.Environment},
+		Settle:       r.cfg.Settle,
+		Hold:         r.cfg.Hold,
+		Buckets:      r.cfg.Histograms,
+		Journal:      journal.NewRing(r.cfg.Journal.MaxSize),
+		Join:         join,
+		Sessions:     r.cfg.Sessions.settings(),
+		HeavyHitters: r.cfg.HeavyHitters.settings(),
+		Readers:      []signal.Reader{r.readCache, r.readUpstreams},
+		Consumers:    r.consumers,
+		Telemetry:    r.settings.TelemetrySettings,
+	})
+}
+
+// open makes the listeners and what answers behind them; they don't accept yet.
+func (r *goproxyReceiver) open(ctx context.Context) error {
+	propagator, err := newPropagator(r.cfg.Propagators)
+	if err != nil {
+		return err
+	}
+	if r.leaks, err = r.cfg.openLeaks(ctx); err != nil {
+		return err
+	}
+	trusted, err := prefixes(r.cfg.TrustedProxies)
+	if err != nil {
+		return err
+	}
+	sessions := session.NewTable(r.cfg.Sessions.settings())
+	var inFlight *session.InFlight
+	if r.cfg.Egress.Endpoint != "" {
+		inFlight = new(session.InFlight)
+	}
+	for _, side := range []exchange.Side{exchange.Ingress, exchange.Egress} {
+		cfg := r.cfg.listener(side)
+		if cfg.Endpoint == "" {
+			continue
+		}
+		l, err := listen(ctx, side, cfg)
+		if err != nil {
+			return err
+		}
+		r.listeners = append(r.listeners, l)
+		l.handler = &handler{
+			side:     side,
+			recorder: r.engine,
+			identifier: identifier{
+				trusted: trusted, header: r.cfg.ClientHeader, identity: r.identity(l.addr()), key: r.state.key,
+			},
+			sessions:   sessions,
+			propagator: propagator,
+			leaks:      r.leaks,
+			via:        viaToken(side, r.state.instance),
+			inFlight:   inFlight,
+		}
+	}
+	for _, l := range r.listeners {
+		if l.handler.backend, l.note, err = r.newBackend(ctx, l); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (r *goproxyReceiver) identity(at net.Addr) Identity {
+	switch {
+	case r.cfg.ClientIdentity != "":
+		return r.cfg.ClientIdentity
+	case isLoopback(at):
+		return IdentityFull
+	}
+	return IdentityHash
+}
+
+// Shutdown lets running downloads finish for at most shutdown_timeout, and
+// tells what has ended. It may be called several times, and without Start.
+func (r *goproxyReceiver) Shutdown(ctx context.Context) error {
+	r.stop.Do(func() {
+		defer r.forget()
+		// The ingress first: its last downloads may still need the egress.
+		for _, l := range r.listeners {
+			if !l.drain(ctx) {
+				r.log.Warn("downloads were cut off: they ran longer than shutdown_timeout",
+					zap.Stringer("side", l.side), zap.Duration("shutdown_timeout", l.cfg.ShutdownTimeout))
+			}
+		}
+		if r.engine != nil {
+			r.engine.Shutdown(ctx)
+		}
+		if r.wiring != nil {
+			r.wiring.close()
+		}
+	})
+	return nil
+}

@@ -1,0 +1,158 @@
+// Copyright The Modtap Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package goproxyreceiver
+
+import (
+	"crypto/tls"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/base64"
+	"net/http"
+	"net/http/httptest"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	"go.opentelemetry.io/collector/pdata/pcommon"
+	"go.opentelemetry.io/collector/pdata/ptrace"
+
+	"github.com/modtap/modtap/internal/exchange"
+)
+
+// sessions stops the receiver and returns the sessions' spans.
+func (r *running) sessions(t testing.TB) (all []ptrace.Span) {
+	t.Helper()
+	r.stop(t)
+	for _, td := range r.traces.AllTraces() {
+		for _, s := range td.ResourceSpans().At(0).ScopeSpans().At(0).Spans().All() {
+			if s.Name() == "go build session" {
+				all = append(all, s)
+			}
+		}
+	}
+	return all
+}
+
+func basic(userinfo string) string {
+	return "Authorization: Basic " + base64.StdEncoding.EncodeToString([]byte(userinfo))
+}
+
+func TestRequestsOfOneClientAreOneTrace(t *testing.T) {
+	r := startReceiver(t, testConfig(t, rawOrigin(t, plain).url))
+	for range 3 {
+		ask(t, r.url, get(zip))
+	}
+	ask(t, r.url, get("/healthz"))
+	all := r.exchanges(t)
+	require.Len(t, all, 4)
+	roots := r.sessions(t)
+	require.Len(t, roots, 1, "a probe is no build")
+	root := roots[0]
+	assert.Equal(t, ptrace.SpanKindInternal, root.Kind())
+	assert.True(t, root.ParentSpanID().IsEmpty())
+	for _, x := range all[:3] {
+		assert.Equal(t, root.TraceID(), x.server.TraceID())
+		assert.Equal(t, root.SpanID(), x.server.ParentSpanID())
+		assert.Equal(t, root.TraceID().String(), x.log["goproxy.session.id"])
+		assert.Equal(t, true, x.log["goproxy.session.inferred"])
+		assert.GreaterOrEqual(t, x.server.StartTimestamp(), root.StartTimestamp())
+		assert.LessOrEqual(t, x.server.EndTimestamp(), root.EndTimestamp())
+	}
+	assert.NotEqual(t, root.TraceID(), all[3].server.TraceID())
+	assert.NotContains(t, all[3].log, "goproxy.session.id")
+	attrs := root.Attributes().AsRaw()
+	assert.Equal(t, int64(3), attrs["goproxy.session.requests"])
+	assert.Equal(t, int64(15), attrs["goproxy.session.transferred"])
+	assert.Equal(t, "127.0.0.1", attrs["client.address"])
+}
+
+func TestIdentitiesAreSessionsOfTheirOwn(t *testing.T) {
+	r := startReceiver(t, testConfig(t, rawOrigin(t, plain).url))
+	for _, line := range []string{basic("ann:secret-word"), basic("bob:secret-word"), basic("ann:another"), "X-Nothing: 1", basic("token-word:")} {
+		ask(t, r.url, get(zip, line))
+	}
+	names := map[any]int64{}
+	for _, s := range r.sessions(t) {
+		attrs := s.Attributes().AsRaw()
+		names[attrs["user.name"]] = attrs["goproxy.session.requests"].(int64)
+	}
+	assert.Equal(t, map[any]int64{"ann": 2, "bob": 1, nil: 2}, names)
+	assert.NotContains(t, r.json(t), "secret-word")
+	assert.NotContains(t, r.json(t), "token-word", "a user without a password is a secret")
+	assert.Equal(t, "ann", r.exchanges(t)[0].log["user.name"])
+}
+
+func TestMarkedTraceContext(t *testing.T) {
+	r := startReceiver(t, testConfig(t, rawOrigin(t, plain).url))
+	parent := "Traceparent: 00-" + traceID + "-" + spanID + "-01"
+	for range 2 {
+		ask(t, r.url, get(zip, parent, "Tracestate: modtap=root", "Modtap-Ci-System: gitlab", "Modtap-Ci-Job: build \xff", "Modtap-Ci-Pipeline-Url: https://ci.example/1"))
+	}
+	ask(t, r.url, get(zip, "Traceparent: 00-aaaa651916cd43dd8448eb211c80319c-b7ad6b7169203331-01", "Tracestate: vendor=1"))
+	roots := r.sessions(t)
+	require.Len(t, roots, 1, "a foreign parent is told by somebody else")
+	assert.Equal(t, traceID, roots[0].TraceID().String())
+	assert.Equal(t, spanID, roots[0].SpanID().String())
+	assert.Equal(t, pcommon.SpanID{}, roots[0].ParentSpanID())
+	attrs := roots[0].Attributes().AsRaw()
+	assert.Equal(t, int64(2), attrs["goproxy.session.requests"])
+	assert.Equal(t, false, attrs["goproxy.session.inferred"])
+	assert.Equal(t, "gitlab", attrs["goproxy.ci.system"])
+	assert.Equal(t, "build \uFFFD", attrs["cicd.pipeline.task.name"])
+	assert.Equal(t, "https://ci.example/1", attrs["cicd.pipeline.run.url.full"])
+	log := r.exchanges(t)[0].log
+	assert.Equal(t, "gitlab", log["goproxy.ci.system"])
+	assert.NotContains(t, log, "goproxy.session.inferred")
+}
+
+func TestClientName(t *testing.T) {
+	certificate := func(names ...string) *tls.ConnectionState {
+		s := &tls.ConnectionState{}
+		for _, name := range names {
+			s.VerifiedChains = append(s.VerifiedChains, []*x509.Certificate{{Subject: pkix.Name{CommonName: name}}})
+		}
+		return s
+	}
+	header := func(pairs ...string) http.Header {
+		h := http.Header{}
+		for i := 0; i < len(pairs); i += 2 {
+			h.Set(pairs[i], pairs[i+1])
+		}
+		return h
+	}
+	const user = "Basic YW5uOnB3" // ann:pw
+	for _, c := range []struct {
+		name   string
+		set    identifier
+		header http.Header
+		tls    *tls.ConnectionState
+		want   string
+	}{
+		{"nobody", identifier{}, header(), nil, ""},
+		{"Basic", identifier{}, header("Authorization", user), nil, "ann"},
+		{"Bearer", identifier{}, header("Authorization", "Bearer YW5uOnB3"), nil, ""},
+		{"malformed", identifier{}, header("Authorization", "Basic ann:pw"), nil, ""},
+		{"token as user", identifier{}, header("Authorization", "Basic dG9rZW46"), nil, ""},
+		{"token as user, GitHub's way", identifier{}, header("Authorization", "Basic dG9rZW46eC1vYXV0aC1iYXNpYw=="), nil, ""},
+		{"certificate", identifier{}, header("Authorization", user), certificate("ci-7"), "ci-7"},
+		{"certificate nobody verified", identifier{}, header(), certificate(), ""},
+		{"header that isn't configured", identifier{}, header("X-Client", "eve"), nil, ""},
+		{"header", identifier{header: "X-Client"}, header("X-Client", "bot", "Authorization", user), certificate("ci-7"), "bot"},
+		{"header that wasn't sent", identifier{header: "X-Client"}, header("Authorization", user), nil, "ann"},
+		{"none", identifier{identity: IdentityNone}, header("Authorization", user), nil, ""},
+		{"hash", identifier{identity: IdentityHash, key: []byte("key")}, header("Authorization", user), nil, "9d77c3180ff81edf"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			r := httptest.NewRequest(http.MethodGet, zip, http.NoBody)
+			r.Header, r.TLS = c.header, c.tls
+			client, key := c.set.client(r)
+			assert.Equal(t, c.want, client.Name)
+			if c.set.identity == IdentityNone {
+				assert.Equal(t, exchange.Client{}, client)
+				assert.Equal(t, "ann", key.Identity, "sessions are told apart all the same")
+				assert.True(t, key.Address.IsValid())
+			}
+		})
+	}
+}

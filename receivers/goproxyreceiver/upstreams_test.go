@@ -1,0 +1,70 @@
+// Copyright The Modtap Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package goproxyreceiver
+
+import (
+	"crypto/tls"
+	"crypto/x509"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/modtap/modtap/internal/chain"
+	"github.com/modtap/modtap/internal/exchange"
+	"github.com/modtap/modtap/internal/signal"
+)
+
+func TestReadUpstreams(t *testing.T) {
+	soon, later := time.Now().Add(time.Hour), time.Now().Add(2*time.Hour)
+	r := new(goproxyReceiver)
+	r.upstreams.chains = []func() []chain.Host{
+		func() []chain.Host {
+			return []chain.Host{
+				{Address: "a.test", Port: 443, Circuit: chain.Open, Expiry: later},
+				{Address: "a.test", Port: 8443, Expiry: soon},
+				{Address: "b.test", Port: 80},
+			}
+		},
+		func() []chain.Host { return []chain.Host{{Address: "b.test", Port: 80, Circuit: chain.HalfOpen}} },
+	}
+	shown := &tls.Certificate{Leaf: &x509.Certificate{NotAfter: soon}}
+	r.listeners = []*listener{
+		{side: exchange.Ingress, tls: &tls.Config{GetCertificate: func(*tls.ClientHelloInfo) (*tls.Certificate, error) { return shown, nil }}},
+		{side: exchange.Egress},
+	}
+	got := map[string]int64{}
+	for _, reading := range r.readUpstreams() {
+		require.Len(t, reading.Values, len(reading.Metric.Attributes))
+		got[reading.Metric.Name+" "+reading.Values[0]+reading.Values[len(reading.Values)-1]] = reading.Value
+	}
+	assert.InDelta(t, 3600, got["goproxy.tls.certificate.expiry a.test"], 2, "the earliest")
+	assert.InDelta(t, 3600, got["goproxy.tls.certificate.expiry ingress"], 2)
+	delete(got, "goproxy.tls.certificate.expiry a.test")
+	delete(got, "goproxy.tls.certificate.expiry ingress")
+	assert.Equal(t, map[string]int64{
+		"goproxy.upstream.circuit.state a.testa.test": 2, // The worst.
+		"goproxy.upstream.circuit.state b.testb.test": 1,
+	}, got)
+
+	// The certificate is read live: after a reload the new one counts.
+	shown = &tls.Certificate{Leaf: &x509.Certificate{NotAfter: later}}
+	at, ok := r.listeners[0].expiry()
+	assert.True(t, ok)
+	assert.Equal(t, later, at)
+}
+
+func TestTheProxyBesideUsShowsItsCertificate(t *testing.T) {
+	until := time.Now().Add(-time.Hour)
+	r, config := new(goproxyReceiver), new(tls.Config)
+	r.upstreams.watch("athens.test", config)
+	assert.Empty(t, r.readUpstreams())
+	require.NoError(t, config.VerifyConnection(tls.ConnectionState{PeerCertificates: []*x509.Certificate{{NotAfter: until}}}))
+	got := r.readUpstreams()
+	require.Len(t, got, 1, "there is no circuit breaker for it")
+	assert.Equal(t, &signal.CertificateExpiry, got[0].Metric)
+	assert.Equal(t, []string{"athens.test", ""}, got[0].Values)
+	assert.InDelta(t, -3600, got[0].Value, 2)
+}

@@ -1,0 +1,95 @@
+// Copyright The Modtap Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package backends
+
+import (
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"path/filepath"
+	"strconv"
+	"testing"
+)
+
+// PrometheusOptions configure Prometheus. The zero value scrapes nothing.
+type PrometheusOptions struct {
+	// Scrape are targets (host:port, path /metrics), scraped every second as job "test". Prometheus begins 5 seconds after its start.
+	Scrape []string
+	// Args are more command-line arguments.
+	Args []string
+}
+
+// PrometheusServer is a running Prometheus.
+type PrometheusServer struct {
+	*Server
+}
+
+// Prometheus starts the Prometheus that is on the PATH or in Debian, with exemplar storage.
+func Prometheus(tb testing.TB, o PrometheusOptions) *PrometheusServer {
+	tb.Helper()
+	path := toolPath(tb, prometheusRecipe.title, prometheusTool)
+	server := launch(tb, prometheusRecipe.title, 1, func(root string, ports []int) plan {
+		file := filepath.Join(root, "prometheus.yml")
+		writeConfig(tb, file, func(w io.Writer) error {
+			fmt.Fprint(w, "global: {scrape_interval: 1s, scrape_timeout: 1s}\nscrape_configs:\n- job_name: test\n  static_configs:\n  - targets:\n")
+			for _, target := range o.Scrape {
+				fmt.Fprintf(w, "    - %q\n", target)
+			}
+			return nil
+		})
+		address := loopback(ports[0])
+		return plan{
+			command: command{
+				path: path,
+				args: append([]string{
+					"--config.file", file, "--storage.tsdb.path", filepath.Join(root, "data"), "--web.listen-address", address,
+					"--enable-feature=exemplar-storage", "--log.level=warn",
+				}, o.Args...),
+			},
+			url:   "http://" + address,
+			ready: answers("http://" + address + "/-/ready"),
+		}
+	})
+	return &PrometheusServer{Server: server}
+}
+
+// Sample is one element of an instant vector.
+type Sample struct {
+	// Labels has the metric's name as "__name__" where the expression keeps it.
+	Labels map[string]string
+	Value  float64
+}
+
+// Query evaluates an expression now. It has to give an instant vector; elements that are native histograms have no value and are
+// left out.
+func (p *PrometheusServer) Query(tb testing.TB, expression string) []Sample {
+	tb.Helper()
+	var answer struct {
+		Data struct {
+			Type   string `json:"resultType"`
+			Result []struct {
+				Metric map[string]string `json:"metric"`
+				Value  []any             `json:"value"`
+			} `json:"result"`
+		} `json:"data"`
+	}
+	ask(tb, http.MethodGet, p.URL+"/api/v1/query?query="+url.QueryEscape(expression), "", &answer)
+	if answer.Data.Type != "vector" {
+		tb.Fatalf("%s gives a %s, not a vector", expression, answer.Data.Type)
+	}
+	samples := make([]Sample, 0, len(answer.Data.Result))
+	for _, element := range answer.Data.Result {
+		if len(element.Value) != 2 {
+			continue
+		}
+		// A pair of time and value, the value as text because JSON knows neither NaN nor infinity.
+		value, err := strconv.ParseFloat(fmt.Sprint(element.Value[1]), 64)
+		if err != nil {
+			tb.Fatalf("value of %s: %v", expression, err)
+		}
+		samples = append(samples, Sample{Labels: element.Metric, Value: value})
+	}
+	return samples
+}
