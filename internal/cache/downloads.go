@@ -24,11 +24,11 @@ type downloads struct {
 	broken map[download]brokenOff
 }
 
-type download struct{ client, path string }
+type download struct{ Client, Path string }
 
 type brokenOff struct {
-	first exchange.Span // the exchange that began the download
-	at    exchange.Time
+	First exchange.Span // the exchange that began the download
+	At    exchange.Time
 }
 
 func newDownloads() *downloads { return &downloads{broken: make(map[download]brokenOff)} }
@@ -39,8 +39,8 @@ func (d *downloads) judge(b *exchange.Begin, e *exchange.End, v *Verdict) {
 	key := download{client(b), b.Path}
 	first := b.Span
 	if e.Status == http.StatusPartialContent {
-		if was, ok := d.broken[key]; ok && b.Time-was.at <= resumeWithin {
-			first = was.first
+		if was, ok := d.broken[key]; ok && b.Time-was.At <= resumeWithin {
+			first = was.First
 			v.Resumes = first
 		}
 	}
@@ -52,13 +52,13 @@ func (d *downloads) judge(b *exchange.Begin, e *exchange.End, v *Verdict) {
 	if len(d.broken) >= maxBroken {
 		d.sweep(e.Time)
 	}
-	d.broken[key] = brokenOff{first: first, at: e.Time}
+	d.broken[key] = brokenOff{First: first, At: e.Time}
 }
 
 // sweep forgets what can't be resumed any more, or all if all can.
 func (d *downloads) sweep(now exchange.Time) {
 	for key, was := range d.broken {
-		if now-was.at > resumeWithin {
+		if now-was.At > resumeWithin {
 			delete(d.broken, key)
 		}
 	}

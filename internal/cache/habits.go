@@ -33,12 +33,12 @@ type habits struct {
 
 // asked is one request of a client.
 type asked struct {
-	id      uint64
-	path    string
-	module  string // of a query; empty: not one
-	begin   exchange.Time
-	refused exchange.Time // when it was answered 4xx over HTTPS; zero: it wasn't
-	status  int           // of that answer
+	ID      uint64
+	Path    string
+	Module  string // of a query; empty: not one
+	Begin   exchange.Time
+	Refused exchange.Time // when it was answered 4xx over HTTPS; zero: it wasn't
+	Status  int           // of that answer
 }
 
 func newHabits() *habits { return &habits{clients: make(map[string][]asked)} }
@@ -55,9 +55,9 @@ func (h *habits) begin(b *exchange.Begin, request goproxy.Request) {
 	if len(list) >= maxAsked {
 		list = list[1:]
 	}
-	a := asked{id: b.ID, path: b.Path, begin: b.Time}
+	a := asked{ID: b.ID, Path: b.Path, Begin: b.Time}
 	if isQuery(request) {
-		a.module = request.Module
+		a.Module = request.Module
 	}
 	h.clients[key] = append(list, a)
 }
@@ -68,7 +68,7 @@ func (h *habits) judge(b *exchange.Begin, e *exchange.End, v *Verdict) {
 		return
 	}
 	list := h.clients[client(b)]
-	i := slices.IndexFunc(list, func(a asked) bool { return a.id == b.ID })
+	i := slices.IndexFunc(list, func(a asked) bool { return a.ID == b.ID })
 	if i < 0 {
 		return
 	}
@@ -78,9 +78,9 @@ func (h *habits) judge(b *exchange.Begin, e *exchange.End, v *Verdict) {
 			v.Outcome = RetryTwin
 			return
 		}
-		this.refused, this.status = e.Time, e.Status
+		this.Refused, this.Status = e.Time, e.Status
 	}
-	if v.Outcome == NotFound && slices.ContainsFunc(list, func(a asked) bool { return related(a.module, this.module) }) {
+	if v.Outcome == NotFound && slices.ContainsFunc(list, func(a asked) bool { return related(a.Module, this.Module) }) {
 		v.Outcome = Probe
 	}
 }
@@ -90,9 +90,9 @@ func (h *habits) judge(b *exchange.Begin, e *exchange.End, v *Verdict) {
 func (h *habits) twin(list []asked, this *asked, b *exchange.Begin, e *exchange.End) bool {
 	for i := range list {
 		first := &list[i]
-		if first != this && first.refused != 0 && first.path == b.Path && first.status == e.Status &&
-			b.Time >= first.refused && b.Time-first.refused <= askedWithin {
-			first.refused = 0
+		if first != this && first.Refused != 0 && first.Path == b.Path && first.Status == e.Status &&
+			b.Time >= first.Refused && b.Time-first.Refused <= askedWithin {
+			first.Refused = 0
 			return true
 		}
 	}
@@ -119,7 +119,7 @@ func isQuery(r goproxy.Request) bool {
 // recent drops what is too long ago to matter.
 func (h *habits) recent(list []asked, now exchange.Time) []asked {
 	n := 0
-	for n < len(list) && now-list[n].begin > 2*askedWithin && now-list[n].refused > askedWithin {
+	for n < len(list) && now-list[n].Begin > 2*askedWithin && now-list[n].Refused > askedWithin {
 		n++
 	}
 	return list[n:]

@@ -24,8 +24,6 @@ type JoinSettings struct {
 	SharedStorage bool
 	// Memory is how long an egress request proves that the proxy is wired to us.
 	Memory time.Duration
-	// Wiring is what an earlier run has seen. Nil: nothing.
-	Wiring *Wiring
 }
 
 // jitter is how much later than its true end a fetch's end may be recorded: two
@@ -35,6 +33,7 @@ const jitter = exchange.Time(20 * time.Millisecond)
 // join finds which ingress exchanges the egress ones belong to.
 type join struct {
 	settings JoinSettings
+	wiring   *wiring
 	bySpan   map[exchange.SpanID]*pending
 	versions map[version]*group
 	fetches  map[uint64]*fetch // under way, by the exchange's id
@@ -76,11 +75,8 @@ func (f *fetch) couldAnswer(answered exchange.Time) bool {
 }
 
 func newJoin(s JoinSettings) *join {
-	if s.Wiring == nil {
-		s.Wiring = NewWiring()
-	}
 	return &join{
-		settings: s, bySpan: make(map[exchange.SpanID]*pending),
+		settings: s, wiring: newWiring(), bySpan: make(map[exchange.SpanID]*pending),
 		versions: make(map[version]*group), fetches: make(map[uint64]*fetch),
 	}
 }
@@ -108,7 +104,7 @@ func (j *join) begin(b *exchange.Begin, request goproxy.Request) {
 
 func (j *join) beginFetch(b *exchange.Begin, request goproxy.Request) {
 	if request.Module != "" {
-		j.settings.Wiring.see(request.Module, b.Time)
+		j.wiring.see(request.Module, b.Time)
 	}
 	for _, c := range b.Candidates {
 		if p := j.bySpan[c.SpanID]; p != nil {
@@ -127,7 +123,7 @@ func (j *join) beginFetch(b *exchange.Begin, request goproxy.Request) {
 	for _, other := range g.fetches {
 		// Queries fetch .info and .mod beside a download, but never a .zip.
 		if request.Operation == goproxy.Zip && other.request == request && !other.over {
-			j.settings.Wiring.learn(&j.settings.Wiring.parallel)
+			j.wiring.Parallel = true
 		}
 	}
 	g.fetches = append(g.fetches, f)
@@ -144,7 +140,7 @@ func (j *join) cause(p *pending, f *fetch) {
 	switch {
 	case f.request == p.request:
 	case isFile(f.request) && isFile(p.request) && key(f.request) == key(p.request):
-		j.settings.Wiring.learn(&j.settings.Wiring.whole)
+		j.wiring.Whole = true
 	default:
 		return
 	}
@@ -248,10 +244,10 @@ func (j *join) result(p *pending, e *exchange.End) (exchange.CacheResult, []exch
 	var links []exchange.Span
 	for _, f := range p.beside {
 		same := f.request == p.request
-		if f.begin >= answered || !same && !j.settings.Wiring.is(&j.settings.Wiring.whole) {
+		if f.begin >= answered || !same && !j.wiring.Whole {
 			continue
 		}
-		if j.settings.Wiring.is(&j.settings.Wiring.parallel) {
+		if j.wiring.Parallel {
 			continue // it would have fetched the file itself
 		}
 		if f.end != 0 && f.end <= answered+jitter {
@@ -273,7 +269,7 @@ func (j *join) result(p *pending, e *exchange.End) (exchange.CacheResult, []exch
 // have been p's own: a proxy that fetches in parallel doesn't answer in the order
 // in which it asked.
 func (j *join) exchanged(p *pending, answered exchange.Time) (spans []exchange.Span) {
-	if !j.settings.Wiring.is(&j.settings.Wiring.parallel) {
+	if !j.wiring.Parallel {
 		return nil
 	}
 	for _, f := range p.beside {
@@ -291,9 +287,9 @@ func (j *join) wired(p *pending) bool {
 		return false
 	}
 	if s.UnseenPatterns != nil {
-		return !module.MatchPrefixPatterns(*s.UnseenPatterns, p.request.Module) && s.Wiring.seenAny(p.begin.Time, s.Memory)
+		return !module.MatchPrefixPatterns(*s.UnseenPatterns, p.request.Module) && j.wiring.seenAny(p.begin.Time, s.Memory)
 	}
-	return s.Wiring.seen(p.request.Module, p.begin.Time, s.Memory)
+	return j.wiring.seen(p.request.Module, p.begin.Time, s.Memory)
 }
 
 // reset forgets what was under way in a run that is over.

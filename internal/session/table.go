@@ -4,10 +4,11 @@
 package session
 
 import (
-	"hash/maphash"
 	"net/netip"
 	"sync"
 	"time"
+
+	"github.com/cespare/xxhash/v2"
 
 	"github.com/modtap/modtap/internal/exchange"
 )
@@ -42,7 +43,7 @@ const shards = 32
 type Table struct {
 	settings Settings
 	limit    int // of a shard
-	seed     maphash.Seed
+	secret   []byte
 	shards   [shards]shard
 }
 
@@ -69,9 +70,11 @@ type Open struct {
 	prev, next *Open // in the ring; nil: not in it
 }
 
-// NewTable returns an empty table.
-func NewTable(s Settings) *Table {
-	t := &Table{settings: s, limit: (max(1, s.MaxOpen) + shards - 1) / shards, seed: maphash.MakeSeed()}
+// NewTable returns an empty table. What it knows clients by depends on secret, so
+// that nobody can make up two clients that are taken for one; with the same secret
+// a stored table can be taken over.
+func NewTable(s Settings, secret []byte) *Table {
+	t := &Table{settings: s, limit: (max(1, s.MaxOpen) + shards - 1) / shards, secret: secret}
 	for i := range t.shards {
 		head := &t.shards[i].idle
 		head.prev, head.next = head, head
@@ -116,10 +119,15 @@ func (o *Open) Done(now exchange.Time) {
 	o.inFlight--
 	o.last = max(o.last, now)
 	if o.inFlight == 0 && !o.gone {
-		head := &o.shard.idle
-		o.prev, o.next = head.prev, head
-		head.prev.next, head.prev = o, o
+		o.shard.rest(o)
 	}
+}
+
+// rest puts o behind those that are idle.
+func (s *shard) rest(o *Open) {
+	head := &s.idle
+	o.prev, o.next = head.prev, head
+	head.prev.next, head.prev = o, o
 }
 
 // Len returns how many sessions are remembered.
@@ -136,8 +144,9 @@ func (t *Table) Len() (n int) {
 // hash returns what the table knows a session by: who asks, or the client's
 // trace, with the root span where that is ours to tell.
 func (t *Table) hash(key Key, remote exchange.Span, root bool) uint64 {
-	var h maphash.Hash
-	h.SetSeed(t.seed)
+	var h xxhash.Digest
+	h.Reset()
+	_, _ = h.Write(t.secret)
 	if !remote.IsZero() {
 		_, _ = h.Write(remote.TraceID[:])
 		if root {
@@ -148,9 +157,9 @@ func (t *Table) hash(key Key, remote exchange.Span, root bool) uint64 {
 	addr := key.Address.As16()
 	_, _ = h.Write(addr[:])
 	_, _ = h.WriteString(key.Address.Zone())
-	_ = h.WriteByte(0)
+	_, _ = h.WriteString("\x00")
 	_, _ = h.WriteString(key.UserAgent)
-	_ = h.WriteByte(0)
+	_, _ = h.WriteString("\x00")
 	_, _ = h.WriteString(key.Identity)
 	return h.Sum64()
 }

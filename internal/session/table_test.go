@@ -40,7 +40,7 @@ func once(t *Table, now exchange.Time, key Key, remote exchange.Span) (exchange.
 }
 
 func TestRequestsLessThanAGapApartAreOneSession(t *testing.T) {
-	table := NewTable(settings)
+	table := NewTable(settings, nil)
 	first, s := once(table, start, someone, none)
 	assert.True(t, s.Inferred)
 	assert.Equal(t, first.TraceID, s.ID)
@@ -59,7 +59,7 @@ func TestRequestsLessThanAGapApartAreOneSession(t *testing.T) {
 }
 
 func TestTheGapRunsFromTheEndOfTheLastRequestInFlight(t *testing.T) {
-	table := NewTable(settings)
+	table := NewTable(settings, nil)
 	_, s, long := table.Choose(start, someone, none)
 	_, short := once(table, at(time.Second), someone, none)
 	assert.Equal(t, s, short)
@@ -71,7 +71,7 @@ func TestTheGapRunsFromTheEndOfTheLastRequestInFlight(t *testing.T) {
 }
 
 func TestWhatTellsClientsApart(t *testing.T) {
-	table := NewTable(settings)
+	table := NewTable(settings, nil)
 	seen := map[exchange.TraceID]bool{}
 	for _, key := range []Key{
 		someone,
@@ -88,7 +88,7 @@ func TestWhatTellsClientsApart(t *testing.T) {
 }
 
 func TestClientsBehindOneAddressAreNoEndlessSession(t *testing.T) {
-	table := NewTable(settings)
+	table := NewTable(settings, nil)
 	sessions := map[exchange.TraceID]bool{}
 	var flying *Open
 	for now := time.Duration(0); now < 10*time.Hour; now += time.Second {
@@ -105,7 +105,7 @@ func TestClientsBehindOneAddressAreNoEndlessSession(t *testing.T) {
 }
 
 func TestClientsTraceContextWins(t *testing.T) {
-	table := NewTable(settings)
+	table := NewTable(settings, nil)
 	span, s := once(table, start, someone, client)
 	assert.Equal(t, exchange.Session{ID: client.TraceID}, s, "a foreign parent stays the parent: no root of ours")
 	assert.Equal(t, client.SpanID, span.ParentID)
@@ -120,7 +120,7 @@ func TestClientsTraceContextWins(t *testing.T) {
 }
 
 func TestMarkedParentIsARootOfOurs(t *testing.T) {
-	table := NewTable(settings)
+	table := NewTable(settings, nil)
 	marked := client
 	marked.State, marked.Flags = "modtap=root", 1
 	span, s := once(table, start, someone, marked)
@@ -157,7 +157,7 @@ func TestMemoryIsBoundedWithManyClients(t *testing.T) {
 		"over time, with much room": {time.Millisecond, clients, 6_000},
 	} {
 		t.Run(name, func(t *testing.T) {
-			table := NewTable(Settings{IdleGap: gap, MaxDuration: time.Hour, MaxOpen: tt.limit})
+			table := NewTable(Settings{IdleGap: gap, MaxDuration: time.Hour, MaxOpen: tt.limit}, nil)
 			for i := range clients {
 				now := at(time.Duration(i) * tt.step)
 				_, _, o := table.Choose(now, Key{Address: netip.AddrFrom4([4]byte{10, byte(i >> 16), byte(i >> 8), byte(i)})}, none)
@@ -175,7 +175,7 @@ func TestMemoryIsBoundedWithManyClients(t *testing.T) {
 // TestMemoryOfASession prints what one costs; a long header is not kept.
 func TestMemoryOfASession(t *testing.T) {
 	const n = 100_000
-	table := NewTable(Settings{IdleGap: gap, MaxDuration: time.Hour, MaxOpen: n})
+	table := NewTable(Settings{IdleGap: gap, MaxDuration: time.Hour, MaxOpen: n}, nil)
 	var before, after runtime.MemStats
 	runtime.GC()
 	runtime.ReadMemStats(&before)
@@ -191,7 +191,7 @@ func TestMemoryOfASession(t *testing.T) {
 }
 
 func TestLongestIdleGoFirst(t *testing.T) {
-	table := NewTable(Settings{IdleGap: time.Hour, MaxDuration: time.Hour, MaxOpen: 1}) // one a shard
+	table := NewTable(Settings{IdleGap: time.Hour, MaxDuration: time.Hour, MaxOpen: 1}, nil) // one a shard
 	_, s, flying := table.Choose(start, someone, none)
 	for i := range 1000 {
 		once(table, at(time.Duration(i)), Key{Identity: strconv.Itoa(i)}, none)
@@ -203,7 +203,7 @@ func TestLongestIdleGoFirst(t *testing.T) {
 }
 
 func TestConcurrentUse(t *testing.T) {
-	table := NewTable(settings)
+	table := NewTable(settings, nil)
 	var wg sync.WaitGroup
 	ids := make([]exchange.TraceID, 8)
 	for i := range ids {
@@ -232,7 +232,7 @@ func TestConcurrentUse(t *testing.T) {
 }
 
 func BenchmarkChoose(b *testing.B) {
-	table := NewTable(Settings{IdleGap: gap, MaxDuration: time.Hour, MaxOpen: 100_000})
+	table := NewTable(Settings{IdleGap: gap, MaxDuration: time.Hour, MaxOpen: 100_000}, nil)
 	marked := client
 	marked.State = "modtap=root"
 	now := start

@@ -6,6 +6,7 @@ package session
 import (
 	"cmp"
 	"container/list"
+	"maps"
 	"slices"
 	"time"
 
@@ -100,7 +101,9 @@ func (t *Tracker) Open() int { return len(t.open) }
 // settles.
 func (t *Tracker) Add(r exchange.Record) {
 	switch r.Kind {
-	case exchange.KindStart, exchange.KindStop:
+	case exchange.KindStart:
+		t.settleAll()
+	case exchange.KindStop:
 		t.closeAll()
 	case exchange.KindBegin:
 		t.begin(r.Begin)
@@ -183,14 +186,25 @@ func (t *Tracker) close(s *tracked) {
 	t.tell(&s.Closed)
 }
 
+// settleAll gives up what the run before left without a verdict: the exchanges
+// themselves were interrupted and are settled, so what is left was lost from the
+// journal. The sessions go on, as their clients do.
+func (t *Tracker) settleAll() {
+	for _, s := range t.inOrder() {
+		if s.idle == nil {
+			s.unsettled, s.idle = 0, t.idle.PushBack(s)
+		}
+	}
+}
+
 // closeAll closes every session in the order of their opening: their run is over.
 func (t *Tracker) closeAll() {
-	all := make([]*tracked, 0, len(t.open))
-	for _, s := range t.open {
-		all = append(all, s)
-	}
-	slices.SortFunc(all, func(a, b *tracked) int { return cmp.Compare(a.number, b.number) })
-	for _, s := range all {
+	for _, s := range t.inOrder() {
 		t.close(s)
 	}
+}
+
+// inOrder returns the open sessions in the order of their opening.
+func (t *Tracker) inOrder() []*tracked {
+	return slices.SortedFunc(maps.Values(t.open), func(a, b *tracked) int { return cmp.Compare(a.number, b.number) })
 }

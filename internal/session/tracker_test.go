@@ -126,25 +126,61 @@ func TestForeignParentIsCountedWithoutARoot(t *testing.T) {
 	assert.False(t, known)
 }
 
-func TestARunsEndClosesItsSessions(t *testing.T) {
-	for _, kind := range []exchange.Kind{exchange.KindStart, exchange.KindStop} {
-		j := newJournal(settings)
-		var want []exchange.TraceID
-		for i := range 20 {
-			s := exchange.Session{ID: exchange.TraceID{byte(i + 1)}, Root: exchange.SpanID{1}}
-			want = append(want, s.ID)
-			if b := j.begin(at(time.Second), modA, s); i%2 == 0 {
-				j.end(at(2*time.Second), b, 200, exchange.Hit)
-			}
+// openSessions opens 20 sessions with a request each; every second one is answered.
+func openSessions(j *journal) (ids []exchange.TraceID) {
+	for i := range 20 {
+		s := exchange.Session{ID: exchange.TraceID{byte(i + 1)}, Root: exchange.SpanID{1}}
+		ids = append(ids, s.ID)
+		if b := j.begin(at(time.Second), modA, s); i%2 == 0 {
+			j.end(at(2*time.Second), b, 200, exchange.Hit)
 		}
-		j.add(exchange.Record{Kind: kind, Time: at(time.Hour)})
-		var got []exchange.TraceID
-		for _, c := range j.closed {
-			got = append(got, c.ID)
-			assert.LessOrEqual(t, c.End, at(2*time.Second))
-		}
-		assert.Equal(t, want, got, "in the order of their opening")
 	}
+	return ids
+}
+
+func TestAStopClosesItsSessions(t *testing.T) {
+	j := newJournal(settings)
+	want := openSessions(j)
+	j.add(exchange.Record{Kind: exchange.KindStop, Time: at(time.Hour)})
+	var got []exchange.TraceID
+	for _, c := range j.closed {
+		got = append(got, c.ID)
+		assert.LessOrEqual(t, c.End, at(2*time.Second))
+	}
+	assert.Equal(t, want, got, "in the order of their opening")
+}
+
+func TestSessionsOutliveACrash(t *testing.T) {
+	j := newJournal(settings)
+	want := openSessions(j)
+	j.restart(t)
+	j.add(exchange.Record{Kind: exchange.KindStart, Time: at(3 * time.Second)})
+	assert.Empty(t, j.closed)
+	first := exchange.Session{ID: want[0], Root: exchange.SpanID{1}}
+	j.end(at(3*time.Second), j.begin(at(3*time.Second), modA, first), 200, exchange.Hit)
+	j.restart(t)
+	j.tick(at(time.Hour))
+	require.Len(t, j.closed, 20)
+	for _, c := range j.closed {
+		if c.ID == want[0] {
+			assert.EqualValues(t, 2, c.Requests, "one session on both sides of the crash")
+			assert.EqualValues(t, 2, c.Hits)
+		} else {
+			assert.EqualValues(t, 1, c.Requests)
+		}
+	}
+}
+
+// restart lets another tracker go on with what is stored of this one.
+func (j *journal) restart(t *testing.T) {
+	t.Helper()
+	state, err := j.tracker.MarshalBinary()
+	require.NoError(t, err)
+	j.tracker = NewTracker(settings, j.tracker.tell)
+	require.NoError(t, j.tracker.UnmarshalBinary(state))
+	again, err := j.tracker.MarshalBinary()
+	require.NoError(t, err)
+	assert.Equal(t, state, again)
 }
 
 func TestTrackersMemoryIsBounded(t *testing.T) {
@@ -162,7 +198,7 @@ func TestTrackersMemoryIsBounded(t *testing.T) {
 // TestTableAndTrackerAgree: each session that the table chose is told once, with
 // all its requests, and a replay of the records tells the same.
 func TestTableAndTrackerAgree(t *testing.T) {
-	table := NewTable(settings)
+	table := NewTable(settings, nil)
 	j := newJournal(settings)
 	random := uint64(1)
 	next := func(n uint64) uint64 {

@@ -16,54 +16,54 @@ const (
 // (https://opentelemetry.io/docs/specs/otel/metrics/data-model/#exponentialhistogram).
 // It holds values from zero on. The zero value is empty.
 type exponential struct {
-	scale  int32
-	zero   uint64
-	offset int32
-	counts []uint64 // of the buckets offset, offset+1, ...
+	Scale  int32
+	Zero   uint64
+	Offset int32
+	Counts []uint64 // of the buckets offset, offset+1, ...
 }
 
 func (h *exponential) add(v float64) {
 	if v <= 0 {
-		h.zero++
+		h.Zero++
 		return
 	}
-	if len(h.counts) == 0 {
-		h.scale = maxScale
-		h.offset = bucketIndex(v, h.scale)
-		h.counts = append(h.counts, 1)
+	if len(h.Counts) == 0 {
+		h.Scale = maxScale
+		h.Offset = bucketIndex(v, h.Scale)
+		h.Counts = append(h.Counts, 1)
 		return
 	}
-	i := bucketIndex(v, h.scale)
+	i := bucketIndex(v, h.Scale)
 	for h.span(i) > maxBuckets {
 		h.halve()
-		i = bucketIndex(v, h.scale)
+		i = bucketIndex(v, h.Scale)
 	}
-	if i < h.offset {
-		grown := make([]uint64, int(h.offset-i)+len(h.counts))
-		copy(grown[h.offset-i:], h.counts)
-		h.counts, h.offset = grown, i
+	if i < h.Offset {
+		grown := make([]uint64, int(h.Offset-i)+len(h.Counts))
+		copy(grown[h.Offset-i:], h.Counts)
+		h.Counts, h.Offset = grown, i
 	}
-	for int(i-h.offset) >= len(h.counts) {
-		h.counts = append(h.counts, 0)
+	for int(i-h.Offset) >= len(h.Counts) {
+		h.Counts = append(h.Counts, 0)
 	}
-	h.counts[i-h.offset]++
+	h.Counts[i-h.Offset]++
 }
 
 // span is the number of buckets needed to hold bucket i too.
 func (h *exponential) span(i int32) int {
-	low, high := min(i, h.offset), max(i, h.offset+int32(len(h.counts))-1)
+	low, high := min(i, h.Offset), max(i, h.Offset+int32(len(h.Counts))-1)
 	return int(high) - int(low) + 1
 }
 
 // halve goes to the next coarser scale: two neighbours become one.
 func (h *exponential) halve() {
-	offset := h.offset >> 1
-	merged := make([]uint64, (h.offset+int32(len(h.counts))-1)>>1-offset+1)
-	for i, n := range h.counts {
-		merged[(h.offset+int32(i))>>1-offset] += n
+	offset := h.Offset >> 1
+	merged := make([]uint64, (h.Offset+int32(len(h.Counts))-1)>>1-offset+1)
+	for i, n := range h.Counts {
+		merged[(h.Offset+int32(i))>>1-offset] += n
 	}
-	h.scale--
-	h.offset, h.counts = offset, merged
+	h.Scale--
+	h.Offset, h.Counts = offset, merged
 }
 
 // bucketIndex returns the index i with base^i < v <= base^(i+1).

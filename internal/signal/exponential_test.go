@@ -42,15 +42,15 @@ func TestExponentialKeepsEveryValueWithinItsBound(t *testing.T) {
 			v = math.Exp(r.NormFloat64()*4 - 5)
 		}
 		h.add(v)
-		require.LessOrEqual(t, len(h.counts), maxBuckets)
-		require.LessOrEqual(t, h.scale, int32(maxScale))
+		require.LessOrEqual(t, len(h.Counts), maxBuckets)
+		require.LessOrEqual(t, h.Scale, int32(maxScale))
 	}
-	total := h.zero
-	for _, c := range h.counts {
+	total := h.Zero
+	for _, c := range h.Counts {
 		total += c
 	}
 	assert.Equal(t, uint64(n), total)
-	assert.Equal(t, uint64(n/100), h.zero)
+	assert.Equal(t, uint64(n/100), h.Zero)
 }
 
 func TestExponentialIsTheSameInAnyOrder(t *testing.T) {
@@ -65,11 +65,11 @@ func TestExponentialIsTheSameInAnyOrder(t *testing.T) {
 
 // trimmed drops empty buckets at the edges, which depend on the order.
 func trimmed(h exponential) exponential {
-	for len(h.counts) > 0 && h.counts[0] == 0 {
-		h.counts, h.offset = h.counts[1:], h.offset+1
+	for len(h.Counts) > 0 && h.Counts[0] == 0 {
+		h.Counts, h.Offset = h.Counts[1:], h.Offset+1
 	}
-	for len(h.counts) > 0 && h.counts[len(h.counts)-1] == 0 {
-		h.counts = h.counts[:len(h.counts)-1]
+	for len(h.Counts) > 0 && h.Counts[len(h.Counts)-1] == 0 {
+		h.Counts = h.Counts[:len(h.Counts)-1]
 	}
 	return h
 }

@@ -33,13 +33,18 @@ var DefaultHeavyHitters = HeavyHitters{Modules: 100, Clients: 100, IdleExpiry: t
 const unnamed = "_unknown"
 
 // hitters counts the modules and the clients of the ingress.
-type hitters struct{ modules, clients *heavy.Table }
+type hitters struct {
+	settings         HeavyHitters
+	modules, clients *heavy.Table
+}
 
 func newHitters(h HeavyHitters) hitters {
-	return hitters{
-		modules: heavy.New(heavy.Settings{Series: h.Modules, IdleExpiry: h.IdleExpiry}),
-		clients: heavy.New(heavy.Settings{Series: h.Clients, IdleExpiry: h.IdleExpiry}),
-	}
+	return hitters{settings: h, modules: heavy.New(h.of(h.Modules)), clients: heavy.New(h.of(h.Clients))}
+}
+
+// of returns the settings of a table with that many series.
+func (h HeavyHitters) of(series int) heavy.Settings {
+	return heavy.Settings{Series: series, IdleExpiry: h.IdleExpiry}
 }
 
 // SetHeavyHitters says how many are counted by name. It is called before the first

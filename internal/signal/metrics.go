@@ -114,9 +114,9 @@ func (m *Metrics) addServer(t *Told) {
 	known, _ := method(b.Method)
 	operation, result, outcome := t.Request.Operation.String(), string(v.Result), string(v.Outcome)
 	m.serverDuration.at(known, b.Scheme, t.Request.Route(), status(e.Status), v.ErrorType, operation, result, outcome).
-		add(durationBoundaries, exemplar{value: t.elapsed().Seconds(), at: e.Time, span: b.Span})
+		add(durationBoundaries, exemplar{Value: t.elapsed().Seconds(), At: e.Time, Span: b.Span})
 	m.serverBodySize.at(known, b.Scheme, operation, result, outcome).
-		add(sizeBoundaries, exemplar{value: float64(e.BodySize), at: e.Time, span: b.Span})
+		add(sizeBoundaries, exemplar{Value: float64(e.BodySize), At: e.Time, Span: b.Span})
 	m.hitters.add(t)
 	if v.Result == exchange.Miss {
 		*m.misses.at(operation, v.MissReason)++
@@ -135,10 +135,10 @@ func (m *Metrics) addAttempt(t *Told, a *exchange.Attempt) {
 	span := t.attemptSpan(a)
 	end := a.Start.Add(a.Duration)
 	m.clientDuration.at(known, a.Address, port, status(a.Status), attemptError(a), operation, side).
-		add(durationBoundaries, exemplar{value: a.Duration.Seconds(), at: end, span: span})
+		add(durationBoundaries, exemplar{Value: a.Duration.Seconds(), At: end, Span: span})
 	if a.Status > 0 {
 		m.clientBodySize.at(known, a.Address, port, operation, side).
-			add(sizeBoundaries, exemplar{value: float64(a.BodySize), at: end, span: span})
+			add(sizeBoundaries, exemplar{Value: float64(a.BodySize), At: end, Span: span})
 	}
 }
 
@@ -151,19 +151,16 @@ func (m *Metrics) Snapshot(now exchange.Time, readers ...Reader) pmetric.Metrics
 
 	scope := rm.ScopeMetrics().AppendEmpty()
 	scope.Scope().SetName(scopeName)
-	histograms := []*family[histogram]{m.serverDuration, m.serverBodySize, m.clientDuration, m.clientBodySize, m.sessionDuration, m.sessionRequests}
+	histograms := m.histograms()
 	if m.buckets != BucketsNative {
 		for _, f := range histograms {
 			classic(f, start, at, scope.Metrics())
 		}
 	}
-	sum(m.toolchains, start, at, scope.Metrics())
-	sum(m.misses, start, at, scope.Metrics())
-	sum(m.leaks, start, at, scope.Metrics())
+	for _, f := range m.counters() {
+		sum(f, start, at, scope.Metrics())
+	}
 	m.hitters.put(start, at, scope.Metrics())
-	sum(m.conflicts, start, at, scope.Metrics())
-	sum(m.checksums, start, at, scope.Metrics())
-	sum(m.fallthroughs, start, at, scope.Metrics())
 	live(readers, start, at, scope.Metrics())
 
 	if m.buckets != BucketsClassic {
@@ -175,6 +172,14 @@ func (m *Metrics) Snapshot(now exchange.Time, readers ...Reader) pmetric.Metrics
 		}
 	}
 	return out
+}
+
+func (m *Metrics) histograms() []*family[histogram] {
+	return []*family[histogram]{m.serverDuration, m.serverBodySize, m.clientDuration, m.clientBodySize, m.sessionDuration, m.sessionRequests}
+}
+
+func (m *Metrics) counters() []*family[int64] {
+	return []*family[int64]{m.toolchains, m.misses, m.leaks, m.conflicts, m.checksums, m.fallthroughs}
 }
 
 // elapsed is how long the exchange took, never negative.

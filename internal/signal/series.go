@@ -111,46 +111,46 @@ func (f *family[P]) describe(to pmetric.MetricSlice) pmetric.Metric {
 
 // histogram is a point with classic and exponential buckets.
 type histogram struct {
-	count     uint64
-	sum       float64
-	min, max  float64
-	buckets   []uint64
-	exp       exponential
-	exemplars []exemplar // the last one of each classic bucket
+	Count     uint64
+	Sum       float64
+	Min, Max  float64
+	Buckets   []uint64
+	Exp       exponential
+	Exemplars []exemplar // the last one of each classic bucket
 }
 
 type exemplar struct {
-	value float64
-	at    exchange.Time
-	span  exchange.Span
+	Value float64
+	At    exchange.Time
+	Span  exchange.Span
 }
 
 func (h *histogram) add(boundaries []float64, e exemplar) {
-	if h.buckets == nil {
-		h.buckets = make([]uint64, len(boundaries)+1)
-		h.exemplars = make([]exemplar, len(boundaries)+1)
-		h.min, h.max = e.value, e.value
+	if h.Buckets == nil {
+		h.Buckets = make([]uint64, len(boundaries)+1)
+		h.Exemplars = make([]exemplar, len(boundaries)+1)
+		h.Min, h.Max = e.Value, e.Value
 	}
-	h.count++
-	h.sum += e.value
-	h.min, h.max = min(h.min, e.value), max(h.max, e.value)
-	i := sort.SearchFloat64s(boundaries, e.value) // upper bounds are inclusive
-	h.buckets[i]++
-	h.exemplars[i] = e
-	h.exp.add(e.value)
+	h.Count++
+	h.Sum += e.Value
+	h.Min, h.Max = min(h.Min, e.Value), max(h.Max, e.Value)
+	i := sort.SearchFloat64s(boundaries, e.Value) // upper bounds are inclusive
+	h.Buckets[i]++
+	h.Exemplars[i] = e
+	h.Exp.add(e.Value)
 }
 
 func (h *histogram) putExemplars(to pmetric.ExemplarSlice) {
-	for i := range h.exemplars {
-		e := &h.exemplars[i]
-		if e.at == 0 {
+	for i := range h.Exemplars {
+		e := &h.Exemplars[i]
+		if e.At == 0 {
 			continue
 		}
 		x := to.AppendEmpty()
-		x.SetTimestamp(timestamp(e.at))
-		x.SetDoubleValue(e.value)
-		x.SetTraceID(pcommon.TraceID(e.span.TraceID))
-		x.SetSpanID(pcommon.SpanID(e.span.SpanID))
+		x.SetTimestamp(timestamp(e.At))
+		x.SetDoubleValue(e.Value)
+		x.SetTraceID(pcommon.TraceID(e.Span.TraceID))
+		x.SetSpanID(pcommon.SpanID(e.Span.SpanID))
 	}
 }
 
@@ -172,10 +172,10 @@ func putHistogram(f *family[histogram], s *series[histogram], start, now pcommon
 	f.attributes(s, to.Attributes())
 	to.SetStartTimestamp(start)
 	to.SetTimestamp(now)
-	to.SetCount(h.count)
-	to.SetSum(h.sum)
-	to.SetMin(h.min)
-	to.SetMax(h.max)
+	to.SetCount(h.Count)
+	to.SetSum(h.Sum)
+	to.SetMin(h.Min)
+	to.SetMax(h.Max)
 	h.putExemplars(to.Exemplars())
 }
 
@@ -190,7 +190,7 @@ func classic(f *family[histogram], start, now pcommon.Timestamp, to pmetric.Metr
 		p := data.DataPoints().AppendEmpty()
 		putHistogram(f, s, start, now, p)
 		p.ExplicitBounds().FromRaw(f.metric.Boundaries)
-		p.BucketCounts().FromRaw(s.point.buckets)
+		p.BucketCounts().FromRaw(s.point.Buckets)
 	}
 }
 
@@ -204,11 +204,11 @@ func native(f *family[histogram], start, now pcommon.Timestamp, to pmetric.Metri
 	for _, s := range f.sorted() {
 		p := data.DataPoints().AppendEmpty()
 		putHistogram(f, s, start, now, p)
-		exp := &s.point.exp
-		p.SetScale(exp.scale)
-		p.SetZeroCount(exp.zero)
-		p.Positive().SetOffset(exp.offset)
-		p.Positive().BucketCounts().FromRaw(exp.counts)
+		exp := &s.point.Exp
+		p.SetScale(exp.Scale)
+		p.SetZeroCount(exp.Zero)
+		p.Positive().SetOffset(exp.Offset)
+		p.Positive().BucketCounts().FromRaw(exp.Counts)
 	}
 }
 

@@ -73,7 +73,7 @@ func (m *Metrics) addSession(s *session.Closed) {
 	}
 	inferred := strconv.FormatBool(s.Inferred)
 	m.sessionDuration.at(inferred).
-		add(sessionDuration.Boundaries, exemplar{value: s.End.Sub(s.Start).Seconds(), at: s.End, span: span})
+		add(sessionDuration.Boundaries, exemplar{Value: s.End.Sub(s.Start).Seconds(), At: s.End, Span: span})
 	m.sessionRequests.at(inferred).
-		add(sessionRequests.Boundaries, exemplar{value: float64(s.Requests), at: s.End, span: span})
+		add(sessionRequests.Boundaries, exemplar{Value: float64(s.Requests), At: s.End, Span: span})
 }

@@ -54,8 +54,17 @@ type Settings struct {
 	HeavyHitters signal.HeavyHitters
 	// Readers tell what is read live, for each snapshot of the metrics.
 	Readers []signal.Reader
-	// Journal keeps the records.
+	// Journal keeps the records. The engine closes it.
 	Journal journal.Journal
+	// Dir is where the checkpoint and the cursors are kept, so that the next run
+	// goes on where this one ends, however it ends. Empty: nowhere.
+	Dir string
+	// Table is what the sessions are chosen from; it is part of the checkpoint.
+	// Nil: there is none.
+	Table *session.Table
+	// Report is told why what is captured isn't safe from a crash, and nil when
+	// it is again. Nil: nobody wants to know.
+	Report func(error)
 	// Consumers are where the signals go.
 	Consumers Consumers
 	// Telemetry is for the engine's own log and metrics.
@@ -88,15 +97,20 @@ type Engine struct {
 	read    journal.Position
 	settler *cache.Settler
 	tracker *session.Tracker
-	ended   bool   // the stop record is written
-	told    uint64 // in the run toldRun
-	toldRun string
-	batch   []*signal.Told // settled by the record that is being read
+	seq     uint64        // how many exchanges and sessions were told, over all runs
+	ended   bool          // the stop record is written
+	batch   []queued      // settled by the record that is being read
+	kept    time.Time     // when the last checkpoint was made
+	spacing time.Duration // until the next one
+	keptAt  journal.Position
 
-	tellers []*teller
+	tellers map[string]teller
+	keeper  *keeper
+	keeping sync.WaitGroup
 }
 
-// New returns an engine whose run begins now.
+// New returns an engine whose run begins now. It takes over what an earlier run
+// left in [Settings.Dir]; the error says that this can't be written.
 func New(s Settings) (*Engine, error) {
 	if s.Journal == nil {
 		return nil, errors.New("no journal")
@@ -118,7 +132,39 @@ func New(s Settings) (*Engine, error) {
 	}
 	e.settler = cache.NewSettler(s.Settle, s.Join, e.settled)
 	e.tracker = session.NewTracker(s.Sessions, e.closed)
+	e.keeper = &keeper{dir: s.Dir, journal: s.Journal, complete: make(chan *checkpoint, 2), report: s.Report, log: e.log}
+	if s.Dir != "" {
+		if e.keeper.cursors, err = openCursors(s.Dir, tracesSignal, logsSignal); err != nil {
+			return nil, err
+		}
+	}
+	e.takeOver(e.keeper.load())
 	return e, nil
+}
+
+// takeOver goes on from a checkpoint; nil: there is none, and all that the journal
+// holds is read again, but told only behind the cursors.
+func (e *Engine) takeOver(from *checkpoint) {
+	switch {
+	case from != nil:
+		e.read, e.seq = from.Position, from.Seq
+		e.restore("exchanges", e.settler.UnmarshalBinary(from.Settler))
+		e.restore("sessions", e.tracker.UnmarshalBinary(from.Tracker))
+		if e.settings.Table != nil && from.Sessions != nil {
+			e.restore("open sessions", e.settings.Table.Restore(from.Sessions))
+		}
+	case e.keeper.cursors != nil:
+		e.seq = e.keeper.cursors.last()
+		e.keeper.cursors.countByPosition()
+	}
+	e.tellers = e.newTellers(from)
+}
+
+// restore tells that a part of the checkpoint is lost, if it is.
+func (e *Engine) restore(what string, err error) {
+	if err != nil {
+		e.log.Error("a part of the checkpoint is lost", zap.String("part", what), zap.Error(err))
+	}
 }
 
 // runID returns an id that sorts behind those of earlier runs.
@@ -130,23 +176,48 @@ func runID(at time.Time) string {
 func (e *Engine) Start() {
 	hash := fnv.New64a()
 	fmt.Fprint(hash, e.settings.Settle, e.settings.Join.Egress, e.settings.Join.SharedStorage, e.settings.Join.Memory, e.settings.Sessions)
-	e.settings.Journal.Append(exchange.AppendStart(nil, exchange.Start{Time: e.now(), Run: e.run, Settings: hash.Sum64()}))
-	e.tellers = e.newTellers()
-	for _, t := range e.tellers {
+	start := exchange.Start{Time: e.now(), Run: e.run, Settings: hash.Sum64()}
+	if at := e.settings.Journal.Append(exchange.AppendStart(nil, start)); at <= e.read {
+		e.log.Error("the journal is lost; the checkpoint isn't")
+		e.self.dropped(1, "journal", reasonDamaged)
+		e.read = 0
+	}
+	queues := make(map[string]*queue, len(e.tellers))
+	for name, t := range e.tellers {
+		queues[name] = t.queue
 		e.running.Go(t.run)
 	}
+	if err := e.self.read(e.settings.Journal, queues); err != nil {
+		e.log.Error("own metrics", zap.Error(err))
+	}
+	e.keeping.Go(e.keeper.run)
 	e.running.Go(e.understand)
 }
 
-// Shutdown tells what has ended and returns when all is told or ctx is over;
-// what isn't told then is counted as lost. Begin and End mustn't be called any
-// more. It may be called twice, and without Start.
+// Shutdown tells what has ended and returns when all is told or ctx is over; what
+// isn't told then is told by the next run, or counted as lost where nothing is
+// kept. Begin and End mustn't be called any more. It may be called twice, and
+// without Start.
 func (e *Engine) Shutdown(ctx context.Context) {
-	e.closing.Do(func() { close(e.stop) })
-	for _, t := range e.tellers {
-		defer context.AfterFunc(ctx, t.cancel)()
-	}
-	e.running.Wait()
+	e.closing.Do(func() {
+		close(e.stop)
+		for _, t := range e.tellers {
+			defer context.AfterFunc(ctx, t.cancel)()
+		}
+		e.running.Wait()
+		close(e.keeper.complete)
+		e.keeping.Wait()
+		for _, t := range e.tellers {
+			t.cancel()
+		}
+		err := errors.Join(e.self.close(), e.settings.Journal.Close())
+		if e.keeper.cursors != nil {
+			err = errors.Join(err, e.keeper.cursors.close())
+		}
+		if err != nil {
+			e.log.Error("what is kept wasn't closed well", zap.Error(err))
+		}
+	})
 }
 
 // now is the run's clock: it never goes back.

@@ -32,6 +32,9 @@ func (e *Engine) understand() {
 	for {
 		switch {
 		case e.readOn():
+			if time.Since(e.kept) >= e.spacing {
+				e.checkpoint()
+			}
 			e.pause(gather)
 		case e.settler.Waiting():
 			time.Sleep(tick) // a window closes by time alone, at a stop too
@@ -40,6 +43,7 @@ func (e *Engine) understand() {
 			e.ended = true
 			e.settings.Journal.Append(exchange.AppendStop(nil, e.now()))
 		case e.stopped():
+			e.checkpoint()
 			for _, t := range e.tellers {
 				close(t.closed)
 			}
@@ -92,50 +96,93 @@ func (e *Engine) sleep(timeout <-chan time.Time) bool {
 // whether there was anything.
 func (e *Engine) readOn() bool {
 	before := e.read
-	last, dropped := e.settings.Journal.Read(e.read, e.record)
+	last, lost := e.settings.Journal.Read(e.read, e.record)
 	e.read = last
-	if dropped > 0 {
-		e.self.dropped(int64(dropped), "journal", "full")
+	if lost != (journal.Loss{}) {
+		e.self.dropped(int64(lost.Full), "journal", reasonFull)
+		e.self.dropped(int64(lost.Damaged), "journal", reasonDamaged)
+		e.log.Error("records of the journal are lost", zap.Uint64("full", lost.Full), zap.Uint64("damaged places", lost.Damaged))
 	}
-	told := e.read
-	for _, t := range e.tellers {
-		told = min(told, t.cursor())
-	}
-	e.settings.Journal.Release(told)
 	return e.read != before
 }
 
 func (e *Engine) record(p journal.Position, rec []byte) {
+	e.read = p
 	r, err := exchange.Decode(rec)
 	if err != nil {
-		e.self.dropped(1, "journal", "malformed")
+		e.self.dropped(1, "journal", reasonDamaged)
 		e.log.Error("malformed journal record", zap.Uint64("position", uint64(p)), zap.Error(err))
 		return
 	}
 	e.settler.Add(r)
 	e.tracker.Add(r)
-	for _, t := range e.tellers {
-		t.add(p, e.batch)
+	if r.Kind == exchange.KindStart && r.Start.Run == e.run {
+		e.batch = append(e.batch, e.mark(queued{live: true}))
 	}
+	if len(e.batch) == 0 {
+		return
+	}
+	for _, t := range e.tellers {
+		t.add(e.batch...)
+	}
+	clear(e.batch)
 	e.batch = e.batch[:0]
 }
 
 // settled is called by the settler, in the order of telling.
 func (e *Engine) settled(s cache.Settled) {
-	if s.Run != e.toldRun {
-		e.toldRun, e.told = s.Run, 0
-	}
-	e.told++
-	told := &signal.Told{
-		Settled: s,
-		EventID: fmt.Sprintf("%s-%010x", s.Run, e.told),
-		Request: goproxy.Parse(s.Begin.Path),
-	}
-	e.batch = append(e.batch, told)
+	told := &signal.Told{Settled: s, Request: goproxy.Parse(s.Begin.Path)}
+	e.add(told)
+	told.EventID = fmt.Sprintf("%s-%010x", s.Run, e.seq)
 	e.tracker.Settled(&told.Settled, told.Request)
 }
 
 // closed is called by the tracker, in the order of telling.
-func (e *Engine) closed(s *session.Closed) {
-	e.batch = append(e.batch, &signal.Told{Session: s})
+func (e *Engine) closed(s *session.Closed) { e.add(&signal.Told{Session: s}) }
+
+func (e *Engine) add(told *signal.Told) {
+	e.seq++
+	e.batch = append(e.batch, e.mark(queued{told: told}))
+}
+
+// mark sets where in the order of telling item stands.
+func (e *Engine) mark(item queued) queued {
+	item.seq, item.at = e.seq, e.read
+	return item
+}
+
+// checkpoint makes a checkpoint of what is understood, to be saved once it is told.
+func (e *Engine) checkpoint() {
+	if e.read == e.keptAt || e.keeper.pending.Load() > 0 && !e.ended {
+		return
+	}
+	e.keeper.pending.Add(1)
+	began := time.Now()
+	c := &checkpoint{Position: e.read, Seq: e.seq, complete: e.keeper.complete}
+	if e.settings.Dir != "" {
+		if err := e.fill(c); err != nil {
+			e.log.Error("what is known of exchanges can't be kept", zap.Error(err))
+			c.failed.Store(true)
+		}
+	}
+	c.waiting.Store(int32(len(e.tellers)) + 1)
+	for _, t := range e.tellers {
+		t.add(e.mark(queued{checkpoint: c}))
+	}
+	c.pass()
+	e.kept, e.keptAt = time.Now(), e.read
+	e.spacing = max(checkpointInterval, checkpointShare*time.Since(began))
+}
+
+func (e *Engine) fill(c *checkpoint) (err error) {
+	if c.Settler, err = e.settler.MarshalBinary(); err != nil {
+		return err
+	}
+	if c.Tracker, err = e.tracker.MarshalBinary(); err != nil {
+		return err
+	}
+	if e.settings.Table != nil {
+		c.Sessions, err = e.settings.Table.Save(e.now(), e.ended)
+	}
+	return err
 }

@@ -133,7 +133,7 @@ type ForwardConfig struct {
 
 // JournalConfig bounds the journal.
 type JournalConfig struct {
-	// MaxSize is how many bytes of records are kept at most. Default: 64 MiB.
+	// MaxSize is how many bytes of records are kept at most. Default: 256 MiB.
 	MaxSize int64 `mapstructure:"max_size"`
 }
 
@@ -159,7 +159,7 @@ func createDefaultConfig() component.Config {
 		Histograms:   signal.BucketsBoth,
 		Settle:       2 * time.Second,
 		Hold:         30 * time.Second,
-		Journal:      JournalConfig{MaxSize: 64 << 20},
+		Journal:      JournalConfig{MaxSize: 256 << 20},
 		Cache:        CacheConfig{MaxSize: 10 << 30},
 		HeavyHitters: HeavyHittersConfig(signal.DefaultHeavyHitters),
 		LeakAction:   LeakReport,
@@ -243,7 +243,7 @@ func (c *Config) Validate() error {
 		}
 	}
 	if c.Journal.MaxSize <= 0 {
-		errs = append(errs, fmt.Errorf("journal::max_size: %d is no size in bytes; write for example 67108864", c.Journal.MaxSize))
+		errs = append(errs, fmt.Errorf("journal::max_size: %d is no size in bytes; write for example 268435456", c.Journal.MaxSize))
 	}
 	errs = append(errs, c.Sessions.validate(), c.Cache.validate(), c.HeavyHitters.validate(), c.validateLeaks(), c.Chain.validate())
 	return errors.Join(errs...)

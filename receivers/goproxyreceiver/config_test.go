@@ -62,7 +62,7 @@ func TestConfig(t *testing.T) {
 			Histograms:   "both",
 			Settle:       2 * time.Second,
 			Hold:         30 * time.Second,
-			Journal:      JournalConfig{MaxSize: 64 << 20},
+			Journal:      JournalConfig{MaxSize: 256 << 20},
 			Cache:        CacheConfig{MaxSize: 10 << 30},
 			HeavyHitters: HeavyHittersConfig{Modules: 100, Clients: 100, IdleExpiry: time.Hour},
 			LeakAction:   LeakReport,
@@ -172,7 +172,7 @@ func TestConfigFaults(t *testing.T) {
 			"sessions::max_open: 0 is no number of sessions; write for example 100000",
 		"propagators":    `propagators: unknown value "xray": write tracecontext, b3, b3multi or jaeger`,
 		"no_propagators": "propagators: empty: name at least tracecontext",
-		"journal":        "journal::max_size: 0 is no size in bytes; write for example 67108864",
+		"journal":        "journal::max_size: 0 is no size in bytes; write for example 268435456",
 		"cache": "cache::max_size: -1 is no size in bytes; write for example 10737418240, or 0 for no bound\n" +
 			"cache::list_ttl: -1s is negative",
 		"leak_patterns":    `leak_patterns: "[corp" is no pattern: syntax error in pattern`,

@@ -262,7 +262,7 @@ func newIngress(t testing.TB, serve backendFunc) (*handler, *recorded) {
 	p, err := newPropagator([]string{"tracecontext"})
 	require.NoError(t, err)
 	kept := new(recorded)
-	sessions := session.NewTable(session.Settings{})
+	sessions := session.NewTable(session.Settings{}, nil)
 	return &handler{recorder: kept, backend: serve, propagator: p, via: "modtap-test", sessions: sessions}, kept
 }
 

@@ -5,10 +5,13 @@ package goproxyreceiver
 
 import (
 	"context"
+	"errors"
 	"net"
+	"path/filepath"
 	"sync"
 
 	"go.opentelemetry.io/collector/component"
+	"go.opentelemetry.io/collector/component/componentstatus"
 	"go.opentelemetry.io/collector/receiver"
 	"go.uber.org/zap"
 
@@ -37,7 +40,6 @@ type goproxyReceiver struct {
 	stop   sync.Once
 	state  state
 	engine *tap.Engine
-	wiring *keptWiring // nil without an egress
 	// listeners are the ingress and, if configured, the egress.
 	listeners []*listener
 	// usage is what the embedded proxy's cache holds; nil: there is none.
@@ -64,14 +66,12 @@ func (r *goproxyReceiver) Start(ctx context.Context, host component.Host) error 
 	if r.state, err = openState(r.cfg.DataDir, r.settings.ID); err != nil {
 		return err
 	}
-	if r.cfg.Egress.Endpoint != "" {
-		r.wiring = openWiring(r.state.dir, r.log)
-	}
-	if r.engine, err = r.newEngine(); err == nil { //nolint:contextcheck // its own metrics belong to no call
-		err = r.open(ctx)
+	sessions := session.NewTable(r.cfg.Sessions.settings(), r.state.key)
+	if r.engine, err = r.newEngine(host, sessions); err == nil { //nolint:contextcheck // its own metrics belong to no call
+		err = r.open(ctx, sessions)
 	}
 	if err != nil {
-		r.abandon()
+		r.abandon(ctx)
 		return err
 	}
 	r.engine.Start()
@@ -83,32 +83,36 @@ func (r *goproxyReceiver) Start(ctx context.Context, host component.Host) error 
 }
 
 // abandon undoes a start that went wrong.
-func (r *goproxyReceiver) abandon() {
+func (r *goproxyReceiver) abandon(ctx context.Context) {
 	for _, l := range r.listeners {
 		l.abandon()
 	}
-	if r.wiring != nil {
-		r.wiring.close()
+	if r.engine != nil {
+		r.engine.Shutdown(ctx)
 	}
-	r.listeners, r.engine, r.wiring = nil, nil, nil
+	r.listeners, r.engine = nil, nil
 }
 
-func (r *goproxyReceiver) newEngine() (*tap.Engine, error) {
+func (r *goproxyReceiver) newEngine(host component.Host, sessions *session.Table) (*tap.Engine, error) {
 	join := cache.JoinSettings{
 		Egress:         r.cfg.Egress.Endpoint != "",
 		UnseenPatterns: r.cfg.UnseenPatterns,
 		SharedStorage:  r.cfg.SharedStorage,
 		Memory:         r.cfg.WiringMemory,
 	}
-	if r.wiring != nil {
-		join.Wiring = r.wiring.Wiring
+	kept, err := journal.Open(filepath.Join(r.state.dir, "journal"), r.cfg.Journal.MaxSize, r.log)
+	if err != nil {
+		return nil, dirError(r.cfg.DataDir, err)
 	}
-	return tap.New(tap.Settings{
+	engine, err := tap.New(tap.Settings{
 		Resource:     signal.Resource{ServiceName: r.cfg.ServiceName, InstanceID: r.state.instance, Environment: r.cfg.Environment},
 		Settle:       r.cfg.Settle,
 		Hold:         r.cfg.Hold,
 		Buckets:      r.cfg.Histograms,
-		Journal:      journal.NewRing(r.cfg.Journal.MaxSize),
+		Journal:      kept,
+		Dir:          r.state.dir,
+		Table:        sessions,
+		Report:       func(fault error) { report(host, fault) },
 		Join:         join,
 		Sessions:     r.cfg.Sessions.settings(),
 		HeavyHitters: r.cfg.HeavyHitters.settings(),
@@ -116,10 +120,24 @@ func (r *goproxyReceiver) newEngine() (*tap.Engine, error) {
 		Consumers:    r.consumers,
 		Telemetry:    r.settings.TelemetrySettings,
 	})
+	if err != nil {
+		return nil, errors.Join(dirError(r.cfg.DataDir, err), kept.Close())
+	}
+	return engine, nil
+}
+
+// report tells the collector, and through it the health endpoint, of a fault of
+// what is kept; nil: there is none any more.
+func report(host component.Host, fault error) {
+	event := componentstatus.NewEvent(componentstatus.StatusOK)
+	if fault != nil {
+		event = componentstatus.NewRecoverableErrorEvent(fault)
+	}
+	componentstatus.ReportStatus(host, event)
 }
 
 // open makes the listeners and what answers behind them; they don't accept yet.
-func (r *goproxyReceiver) open(ctx context.Context) error {
+func (r *goproxyReceiver) open(ctx context.Context, sessions *session.Table) error {
 	propagator, err := newPropagator(r.cfg.Propagators)
 	if err != nil {
 		return err
@@ -131,7 +149,6 @@ func (r *goproxyReceiver) open(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	sessions := session.NewTable(r.cfg.Sessions.settings())
 	var inFlight *session.InFlight
 	if r.cfg.Egress.Endpoint != "" {
 		inFlight = new(session.InFlight)
@@ -191,9 +208,6 @@ func (r *goproxyReceiver) Shutdown(ctx context.Context) error {
 		}
 		if r.engine != nil {
 			r.engine.Shutdown(ctx)
-		}
-		if r.wiring != nil {
-			r.wiring.close()
 		}
 	})
 	return nil

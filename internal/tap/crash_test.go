@@ -1,0 +1,180 @@
+// Copyright The Modtap Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package tap
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	"go.opentelemetry.io/collector/consumer/consumertest"
+	"go.opentelemetry.io/collector/pdata/plog"
+	"go.uber.org/zap"
+
+	"github.com/modtap/modtap/internal/exchange"
+	"github.com/modtap/modtap/internal/goproxy"
+	"github.com/modtap/modtap/internal/journal"
+	"github.com/modtap/modtap/internal/session"
+)
+
+// keptEngine is an engine that keeps what it knows in dir.
+func keptEngine(t *testing.T, dir string, change func(*Settings)) *Engine {
+	t.Helper()
+	j, err := journal.Open(filepath.Join(dir, "journal"), 64<<20, zap.NewNop())
+	require.NoError(t, err)
+	return newEngine(t, func(s *Settings) {
+		s.Journal, s.Dir = j, dir
+		s.Settle, s.Join.Egress, s.Join.Memory = 100*time.Millisecond, true, time.Hour
+		s.Sessions = session.Settings{IdleGap: 200 * time.Millisecond, MaxDuration: time.Hour, MaxOpen: 100}
+		change(s)
+	})
+}
+
+// crash copies what a process that is killed now leaves behind. The journal comes
+// last, as nothing kept elsewhere is ahead of it.
+func crash(t *testing.T, dir string) string {
+	t.Helper()
+	to := t.TempDir()
+	for _, name := range []string{"checkpoint", "cursors"} {
+		if data, err := os.ReadFile(filepath.Join(dir, name)); err == nil {
+			require.NoError(t, os.WriteFile(filepath.Join(to, name), data, 0o600))
+		}
+	}
+	require.NoError(t, os.CopyFS(filepath.Join(to, "journal"), os.DirFS(filepath.Join(dir, "journal"))))
+	return to
+}
+
+// byID is what the log says of each exchange.
+func byID(t *testing.T, all []plog.Logs) map[string]string {
+	t.Helper()
+	out := make(map[string]string)
+	for _, l := range all {
+		for _, r := range l.ResourceLogs().At(0).ScopeLogs().At(0).LogRecords().All() {
+			attributes := r.Attributes().AsRaw()
+			id, _ := attributes["event.id"].(string)
+			require.Empty(t, out[id], "told once in a run")
+			out[id] = fmt.Sprint(r.Timestamp(), " trace:", r.TraceID(), " span:", r.SpanID(), " ", attributes)
+		}
+	}
+	return out
+}
+
+// TestACrashLosesNothing kills an engine, by a copy of what it kept, at six
+// instants under load. What the next run tells and what the cursor says to be
+// told are together every exchange, each with one id and one content, and the
+// counts go on where they were.
+func TestACrashLosesNothing(t *testing.T) {
+	dir := t.TempDir()
+	logs, metrics := new(consumertest.LogsSink), new(consumertest.MetricsSink)
+	first := keptEngine(t, dir, func(s *Settings) { s.Consumers = Consumers{Logs: logs, Metrics: metrics} })
+	first.Start()
+
+	stop := make(chan struct{})
+	var clients sync.WaitGroup
+	end := sync.OnceFunc(func() {
+		close(stop)
+		clients.Wait()
+		first.Shutdown(context.Background())
+	})
+	t.Cleanup(end)
+	for c := range 4 {
+		clients.Go(func() {
+			ours := exchange.Session{ID: exchange.TraceID{byte(c + 1)}, Inferred: true, Root: exchange.SpanID{byte(c + 1)}}
+			for i := 0; ; i++ {
+				select {
+				case <-stop:
+					return
+				default:
+				}
+				in := &exchange.Begin{Method: "GET", Path: fmt.Sprintf("/example.com/m%d/@v/v1.0.%d.mod", c, i%50), Scheme: "http", Session: ours}
+				in.Span = session.Continue(exchange.Span{})
+				first.Begin(in, goproxy.Mod)
+				out := &exchange.Begin{Method: "GET", Side: exchange.Egress, Path: in.Path, Scheme: "http", Session: ours, Cause: in.Span.SpanID}
+				out.Span = session.Continue(in.Span)
+				if i%50 == i {
+					first.Begin(out, goproxy.Mod)
+					time.Sleep(time.Duration(i%5) * time.Millisecond)
+					first.End(out, goproxy.Mod, &exchange.End{FirstByte: first.Now(), Status: 200})
+				}
+				time.Sleep(time.Millisecond)
+				first.End(in, goproxy.Mod, &exchange.End{FirstByte: first.Now(), Status: 200})
+			}
+		})
+	}
+	var killed []killedRun
+	for range 6 {
+		time.Sleep(230 * time.Millisecond)
+		all := metrics.AllMetrics()
+		killed = append(killed, killedRun{
+			told: byID(t, logs.AllLogs()), shown: count(all[len(all)-1], "http.server.request.duration"), dir: crash(t, dir),
+		})
+	}
+	end()
+	told := byID(t, logs.AllLogs())
+
+	for i, k := range killed {
+		again, counted := new(consumertest.LogsSink), new(consumertest.MetricsSink)
+		second := keptEngine(t, k.dir, func(s *Settings) { s.Consumers = Consumers{Logs: again, Metrics: counted} })
+		cursor := fmt.Sprintf("%010x", second.keeper.cursors.slots[logsSignal].seq)
+		second.Start()
+		second.Shutdown(context.Background())
+
+		retold, all := byID(t, again.AllLogs()), make(map[string]string)
+		for id, record := range k.told {
+			if number(id) > cursor {
+				assert.Equal(t, record, retold[id], "what is told again is told the same")
+			}
+		}
+		for id, record := range told {
+			if number(id) <= cursor { // it may have been told while what was kept was copied
+				all[id] = record
+			}
+		}
+		for id, record := range retold {
+			assert.Greater(t, number(id), cursor, "what the cursor has passed isn't told again")
+			all[id] = record
+		}
+		var interrupted, ingress uint64
+		spans := make(map[string]string)
+		for id, record := range all {
+			span := field(record, "span:")
+			assert.Empty(t, spans[span], "each exchange has one id")
+			spans[span] = id
+			if strings.Contains(record, "goproxy.side:ingress") {
+				ingress++
+			}
+			if strings.Contains(record, "goproxy.outcome:interrupted") {
+				interrupted++
+			}
+		}
+		assert.LessOrEqual(t, interrupted, uint64(8), "those in flight")
+		snapshots := counted.AllMetrics()
+		assert.Equal(t, ingress, count(snapshots[len(snapshots)-1], "http.server.request.duration"), "counted is what is told")
+		assert.GreaterOrEqual(t, count(snapshots[0], "http.server.request.duration"), k.shown, "no series goes back")
+		t.Logf("crash %d: %d told before, %d after it, %d in flight", i, len(all)-len(retold), len(retold), interrupted)
+	}
+}
+
+// killedRun is what was told when a run was killed, and where what it kept is.
+type killedRun struct {
+	told  map[string]string // by event.id
+	shown uint64
+	dir   string
+}
+
+// number is the part of an event.id that rises.
+func number(id string) string { return id[strings.LastIndexByte(id, '-')+1:] }
+
+// field is what follows a name in a record.
+func field(record, name string) string {
+	_, rest, _ := strings.Cut(record, name)
+	return strings.Fields(rest)[0]
+}
