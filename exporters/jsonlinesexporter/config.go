@@ -6,12 +6,16 @@ package jsonlinesexporter
 import (
 	"errors"
 	"fmt"
+	"time"
 
 	"go.opentelemetry.io/collector/component"
 )
 
 // standardOutput is the path that stands for standard output.
 const standardOutput = "-"
+
+// minInterval keeps a slip of the unit from making a file for each batch.
+const minInterval = time.Minute
 
 // Config is the configuration of the JSON lines exporter.
 type Config struct {
@@ -30,6 +34,12 @@ type RotationConfig struct {
 	// is never split, so one that is larger has a file for itself. 0 means that
 	// the file is never rotated. Default: 100.
 	MaxMegabytes int `mapstructure:"max_megabytes"`
+
+	// Interval is how old a file may get. The time since 1970 in UTC is divided
+	// into intervals, and a batch that comes in a later one than the file's first
+	// begins a new file: 24h makes one file a day, from midnight to midnight UTC.
+	// At least 1m; 0 means that files are not rotated for their age. Default: 0.
+	Interval time.Duration `mapstructure:"interval"`
 
 	// MaxBackups is how many full files are kept; 0 keeps all. Default: 10.
 	MaxBackups int `mapstructure:"max_backups"`
@@ -58,6 +68,9 @@ func (cfg *Config) Validate() error {
 		if bound.value < 0 {
 			errs = append(errs, fmt.Errorf("rotation::%s is %d: it must be 0 (no bound) or more", bound.key, bound.value))
 		}
+	}
+	if interval := cfg.Rotation.Interval; interval != 0 && interval < minInterval {
+		errs = append(errs, fmt.Errorf("rotation::interval is %s: it must be 0 (files are not rotated for their age) or at least %s", interval, minInterval))
 	}
 	return errors.Join(errs...)
 }

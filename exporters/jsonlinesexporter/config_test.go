@@ -5,6 +5,7 @@ package jsonlinesexporter
 
 import (
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -33,7 +34,7 @@ func TestConfig(t *testing.T) {
 		},
 		"jsonlines/all": {
 			Path:     "-",
-			Rotation: RotationConfig{MaxMegabytes: 5, MaxBackups: 3, MaxDays: 7},
+			Rotation: RotationConfig{MaxMegabytes: 5, Interval: 24 * time.Hour, MaxBackups: 3, MaxDays: 7},
 		},
 		"jsonlines/unbounded": {Path: "requests.jsonl"},
 	} {
@@ -51,7 +52,9 @@ func TestInvalidConfig(t *testing.T) {
 		"jsonlines/no_path": `path is required: name a file, or "-" for standard output`,
 		"jsonlines/negative": "rotation::max_megabytes is -1: it must be 0 (no bound) or more\n" +
 			"rotation::max_backups is -2: it must be 0 (no bound) or more\n" +
-			"rotation::max_days is -3: it must be 0 (no bound) or more",
+			"rotation::max_days is -3: it must be 0 (no bound) or more\n" +
+			"rotation::interval is -1h0m0s: it must be 0 (files are not rotated for their age) or at least 1m0s",
+		"jsonlines/short_interval": "rotation::interval is 59s: it must be 0 (files are not rotated for their age) or at least 1m0s",
 	} {
 		t.Run(name, func(t *testing.T) {
 			cfg, err := load(t, "invalid.yaml", name)

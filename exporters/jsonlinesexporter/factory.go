@@ -30,7 +30,10 @@ func createDefaultConfig() component.Config {
 // createLogs makes an exporter without queue and retry: when it returns nil the
 // records are written, and when it returns an error the caller still has them.
 func createLogs(ctx context.Context, set exporter.Settings, cfg component.Config) (exporter.Logs, error) {
-	e := newExporter(cfg.(*Config), set)
+	e, err := newExporter(cfg.(*Config), set)
+	if err != nil {
+		return nil, err
+	}
 	return exporterhelper.NewLogs(ctx, set, cfg, e.consumeLogs,
 		exporterhelper.WithStart(e.start),
 		exporterhelper.WithShutdown(e.shutdown),

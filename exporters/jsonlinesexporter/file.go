@@ -24,7 +24,7 @@ const (
 	directoryMode = 0o750
 )
 
-// file is a log file that rotates by size. It follows its path: when somebody
+// file is a log file that rotates by size and age. It follows its path: when somebody
 // else moves or removes the file, the next batch goes to a new one.
 //
 // lumberjack isn't used since it refuses a batch above the size of a file,
@@ -35,8 +35,13 @@ type file struct {
 	rotation RotationConfig
 	logger   *zap.Logger
 
-	handle *os.File // nil after a fault: the next write opens it again.
-	size   int64    // Where the next batch begins; 0 for what isn't a regular file.
+	handle *os.File  // nil after a fault: the next write opens it again.
+	size   int64     // Where the next batch begins; 0 for what isn't a regular file.
+	begun  time.Time // Known only if files are rotated for their age.
+	// uncut tells that behind size there is part of a batch that failed, and
+	// taking it back failed too.
+	uncut   bool
+	regular bool // handle is a regular file, not a device or pipe.
 }
 
 func openFile(path string, rotation RotationConfig, logger *zap.Logger) (*file, error) {
@@ -56,14 +61,31 @@ func (f *file) Write(batch []byte) (int, error) {
 	}
 	n, err := f.handle.Write(batch)
 	if err == nil {
-		f.size += int64(n)
+		if f.size == 0 {
+			f.begun = time.Now()
+		}
+		if f.regular {
+			f.size += int64(n)
+		}
 		return n, nil
 	}
 	if n > 0 {
-		err = errors.Join(err, f.handle.Truncate(f.size))
+		if cutErr := f.cut(); cutErr != nil {
+			return 0, errors.Join(err, cutErr) // The handle is kept, since it knows which file to cut.
+		}
 	}
 	// Whatever is wrong with the handle, the next write begins anew.
 	return 0, errors.Join(err, f.Close())
+}
+
+// cut takes back what stands behind the last whole batch.
+func (f *file) cut() error {
+	if !f.regular {
+		return nil // What was sent there is gone.
+	}
+	err := f.handle.Truncate(f.size)
+	f.uncut = err != nil
+	return err
 }
 
 func (f *file) Close() error {
@@ -71,7 +93,7 @@ func (f *file) Close() error {
 		return nil
 	}
 	err := f.handle.Close()
-	f.handle = nil
+	f.handle, f.uncut = nil, false
 	return err
 }
 
@@ -85,7 +107,12 @@ func (f *file) prepare(room int64) error {
 			return err
 		}
 	}
-	if limit := int64(f.rotation.MaxMegabytes) * megabyte; limit > 0 && f.size > 0 && f.size+room > limit {
+	if f.uncut {
+		if err := f.cut(); err != nil {
+			return err
+		}
+	}
+	if f.isFull(room, time.Now()) {
 		return f.rotate()
 	}
 	return nil
@@ -98,7 +125,9 @@ func (f *file) follow() {
 	if err == nil {
 		var named fs.FileInfo
 		if named, err = os.Stat(f.path); err == nil && os.SameFile(opened, named) {
-			f.size = regularSize(opened)
+			if size := regularSize(opened); !f.uncut || size < f.size {
+				f.size = size
+			}
 			return
 		}
 	}
@@ -122,9 +151,12 @@ func (f *file) open() error {
 	if err != nil {
 		return errors.Join(err, handle.Close())
 	}
-	f.handle, f.size = handle, regularSize(info)
+	f.handle, f.regular, f.size = handle, info.Mode().IsRegular(), regularSize(info)
 	if err := f.repair(); err != nil {
 		return errors.Join(err, f.Close())
+	}
+	if f.rotation.Interval > 0 && f.size > 0 {
+		f.begun = f.beginning()
 	}
 	return nil
 }
@@ -144,7 +176,7 @@ func (f *file) repair() error {
 	if err != nil || len(tail) == 0 {
 		return err
 	}
-	if tail[0] == '{' {
+	if tail[0] == '{' || tail[0] == 0 { // Zeros are what a crash of the machine leaves.
 		f.logger.Warn("Half a document at the end of the log file is removed", zap.String("path", f.path), zap.Int("bytes", len(tail)))
 		f.size -= int64(len(tail))
 		return f.handle.Truncate(f.size)

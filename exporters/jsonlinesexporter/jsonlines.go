@@ -10,14 +10,21 @@ import (
 	"io"
 	"os"
 	"sync"
+	"time"
 
 	"go.opentelemetry.io/collector/component"
 	"go.opentelemetry.io/collector/exporter"
+	"go.opentelemetry.io/collector/pdata/pcommon"
 	"go.opentelemetry.io/collector/pdata/plog"
+	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/metric"
+	semconv "go.opentelemetry.io/otel/semconv/v1.40.0"
 	"go.uber.org/zap"
 
 	"github.com/modtap/modtap/internal/document"
 )
+
+const scopeName = "github.com/modtap/modtap/exporters/jsonlinesexporter"
 
 // maxIdleBuffer is the largest buffer, in bytes, that is kept between batches.
 const maxIdleBuffer = 4 << 20
@@ -36,23 +43,39 @@ type jsonLines struct {
 	cfg    *Config
 	logger *zap.Logger
 
+	repeated metric.Int64Counter
+
 	mu      sync.Mutex
 	out     output // nil unless running.
+	health  health
+	memory  *memory
 	encoder document.Encoder
 	batch   []byte
 }
 
-func newExporter(cfg *Config, set exporter.Settings) *jsonLines {
-	return &jsonLines{id: set.ID, cfg: cfg, logger: set.Logger}
+func newExporter(cfg *Config, set exporter.Settings) (*jsonLines, error) {
+	repeated, err := set.MeterProvider.Meter(scopeName).Int64Counter(
+		"otelcol_exporter_jsonlines_repeated_documents",
+		metric.WithUnit("{document}"),
+		metric.WithDescription("Documents that were told again and not written again."),
+	)
+	if err != nil {
+		return nil, err
+	}
+	return &jsonLines{
+		id: set.ID, cfg: cfg, logger: set.Logger, repeated: repeated,
+		memory: newMemory(time.Now()),
+	}, nil
 }
 
 // start opens the output, so that a path that can't be written stops the start.
-func (e *jsonLines) start(context.Context, component.Host) error {
+func (e *jsonLines) start(_ context.Context, host component.Host) error {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	if e.out != nil {
 		return nil
 	}
+	e.health = health{host: host}
 	if e.cfg.Path == standardOutput {
 		e.out = stdout{}
 		return nil
@@ -61,6 +84,8 @@ func (e *jsonLines) start(context.Context, component.Host) error {
 	if err != nil {
 		return fmt.Errorf("exporters::%s::path: %w: name a file that Modtap may write to, or \"-\" for standard output", e.id, err)
 	}
+	f.recallTail(e.memory)
+	e.memory.search = func(run string) { f.recallRun(e.memory, run) }
 	e.out = f
 	return nil
 }
@@ -76,8 +101,9 @@ func (e *jsonLines) shutdown(context.Context) error {
 	return err
 }
 
-// consumeLogs writes all records in one call, so that a batch lies in one file
-// and either all of it is there or, after an error, nothing.
+// consumeLogs writes all records that aren't written yet in one call, so that
+// a batch lies in one file and either all of it is there or, after an error,
+// nothing.
 func (e *jsonLines) consumeLogs(ctx context.Context, logs plog.Logs) error {
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -89,9 +115,15 @@ func (e *jsonLines) consumeLogs(ctx context.Context, logs plog.Logs) error {
 	}
 
 	batch := e.batch[:0]
+	repeated := int64(0)
 	for _, inResource := range logs.ResourceLogs().All() {
+		instance := instanceID(inResource.Resource().Attributes(), "")
 		for _, inScope := range inResource.ScopeLogs().All() {
 			for _, record := range inScope.LogRecords().All() {
+				if id := document.ID(record); id != "" && e.memory.isRepeated(instanceID(record.Attributes(), instance), id) {
+					repeated++
+					continue
+				}
 				batch = e.encoder.AppendJSON(batch, inResource.Resource(), record)
 				batch = append(batch, '\n')
 			}
@@ -100,11 +132,32 @@ func (e *jsonLines) consumeLogs(ctx context.Context, logs plog.Logs) error {
 	if cap(batch) <= maxIdleBuffer {
 		e.batch = batch
 	}
+	if err := e.write(batch); err != nil {
+		e.memory.rollback()
+		return err
+	}
+	e.memory.commit()
+	if repeated > 0 {
+		e.repeated.Add(ctx, repeated, metric.WithAttributes(attribute.String("exporter", e.id.String())))
+	}
+	return nil
+}
+
+func (e *jsonLines) write(batch []byte) error {
 	if len(batch) == 0 {
 		return nil
 	}
 	_, err := e.out.Write(batch)
+	e.health.update(err)
 	return err
+}
+
+// instanceID is the service.instance.id among attributes, or inherited.
+func instanceID(attributes pcommon.Map, inherited string) string {
+	if id, ok := attributes.Get(string(semconv.ServiceInstanceIDKey)); ok {
+		return id.AsString()
+	}
+	return inherited
 }
 
 // stdout is standard output, which is not ours to close. What a failed write

@@ -24,11 +24,15 @@ import (
 	"go.opentelemetry.io/collector/pdata/plog"
 )
 
-func newLogs(t testing.TB, cfg *Config) exporter.Logs {
-	t.Helper()
+func settings() exporter.Settings {
 	set := exportertest.NewNopSettings(componentType)
 	set.ID = component.NewIDWithName(componentType, "test")
-	logs, err := NewFactory().CreateLogs(context.Background(), set, cfg)
+	return set
+}
+
+func newLogs(t testing.TB, cfg *Config) exporter.Logs {
+	t.Helper()
+	logs, err := NewFactory().CreateLogs(context.Background(), settings(), cfg)
 	require.NoError(t, err)
 	return logs
 }
@@ -166,15 +170,4 @@ func TestACancelledBatchIsNotWritten(t *testing.T) {
 	cancel()
 	require.ErrorIs(t, logs.ConsumeLogs(ctx, batch(0, 1)), context.Canceled)
 	assert.Empty(t, read(t, path))
-}
-
-func BenchmarkConsumeLogs(b *testing.B) {
-	logs := started(b, &Config{Path: filepath.Join(b.TempDir(), "requests.jsonl"), Rotation: RotationConfig{MaxMegabytes: 100, MaxBackups: 1}})
-	records := batch(0, 256)
-	b.ReportAllocs()
-	for b.Loop() {
-		if err := logs.ConsumeLogs(b.Context(), records); err != nil {
-			b.Fatal(err)
-		}
-	}
 }

@@ -4,7 +4,9 @@
 package jsonlinesexporter
 
 import (
+	"bytes"
 	"errors"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -18,6 +20,38 @@ import (
 // backupTime is the time in the name of a full file: requests.jsonl becomes
 // requests-20261122T101112.013000000Z.jsonl. Names sort as they were filled.
 const backupTime = "20060102T150405.000000000Z"
+
+// isFull tells whether the file must not take room bytes more, for its size or
+// for its age.
+func (f *file) isFull(room int64, now time.Time) bool {
+	if f.size == 0 {
+		return false
+	}
+	limit := int64(f.rotation.MaxMegabytes) * megabyte
+	interval := f.rotation.Interval
+	return limit > 0 && f.size+room > limit ||
+		interval > 0 && now.UnixNano()/int64(interval) > f.begun.UnixNano()/int64(interval)
+}
+
+// beginning is when the file at work was begun: what its first line says, if that
+// is a document. It doesn't come from the file system, most of which know only of
+// the last change.
+func (f *file) beginning() time.Time {
+	const label = `"@timestamp":"`
+	head := make([]byte, 4<<10)
+	n, err := f.handle.ReadAt(head, 0)
+	if err != nil && !errors.Is(err, io.EOF) {
+		return time.Now()
+	}
+	line, _, _ := bytes.Cut(head[:n], []byte{'\n'})
+	_, stamp, _ := bytes.Cut(line, []byte(label))
+	stamp, _, _ = bytes.Cut(stamp, []byte{'"'})
+	at, err := time.Parse(time.RFC3339Nano, string(stamp))
+	if err != nil {
+		return time.Now()
+	}
+	return at
+}
 
 // rotate gives the full file its name among the backups and begins a new one.
 func (f *file) rotate() error {
@@ -62,31 +96,49 @@ func (f *file) prune() {
 }
 
 func (f *file) removeBackups(now time.Time) error {
-	directory := filepath.Dir(f.path)
-	entries, err := os.ReadDir(directory) // Sorted by name, which is by time.
+	found, err := f.backups()
 	if err != nil {
 		return err
 	}
-	prefix, extension := f.backupPattern()
 	var errs []error
 	kept := 0
-	for _, entry := range slices.Backward(entries) {
-		name := entry.Name()
-		stamp, hasPrefix := strings.CutPrefix(name, prefix)
-		stamp, hasExtension := strings.CutSuffix(stamp, extension)
-		at, err := time.Parse(backupTime, stamp)
-		if err != nil || !hasPrefix || !hasExtension {
-			continue // Somebody else's.
-		}
-		tooOld := f.rotation.MaxDays > 0 && now.Sub(at) > time.Duration(f.rotation.MaxDays)*day
+	for _, b := range found {
+		tooOld := f.rotation.MaxDays > 0 && now.Sub(b.at) > time.Duration(f.rotation.MaxDays)*day
 		tooMany := f.rotation.MaxBackups > 0 && kept >= f.rotation.MaxBackups
 		if !tooOld && !tooMany {
 			kept++
 			continue
 		}
-		if err := os.Remove(filepath.Join(directory, name)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		if err := os.Remove(b.path); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			errs = append(errs, err)
 		}
 	}
 	return errors.Join(errs...)
+}
+
+// backup is a full file, and when it was put aside.
+type backup struct {
+	path string
+	at   time.Time
+}
+
+// backups finds the full files, the newest first.
+func (f *file) backups() ([]backup, error) {
+	directory := filepath.Dir(f.path)
+	entries, err := os.ReadDir(directory) // Sorted by name, which is by time.
+	if err != nil {
+		return nil, err
+	}
+	prefix, extension := f.backupPattern()
+	var found []backup
+	for _, entry := range slices.Backward(entries) {
+		stamp, hasPrefix := strings.CutPrefix(entry.Name(), prefix)
+		stamp, hasExtension := strings.CutSuffix(stamp, extension)
+		at, err := time.Parse(backupTime, stamp)
+		if err != nil || !hasPrefix || !hasExtension {
+			continue // Somebody else's.
+		}
+		found = append(found, backup{path: filepath.Join(directory, entry.Name()), at: at})
+	}
+	return found, nil
 }

@@ -28,7 +28,7 @@ func BenchmarkScrape(b *testing.B) {
 		}
 		e := running(b)
 		require.NoError(b, e.consumeMetrics(b.Context(), in.Metrics))
-		for name, accept := range map[string]string{"openmetrics": openMetrics, "protobuf": protobuf} {
+		for name, accept := range map[string]string{"text": text, "openmetrics": openMetrics, "protobuf": protobuf} {
 			b.Run(bench.name+"/"+name, func(b *testing.B) {
 				b.ReportAllocs()
 				for b.Loop() {

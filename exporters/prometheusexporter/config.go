@@ -10,6 +10,7 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/prometheus/exporter-toolkit/web"
 	"go.opentelemetry.io/collector/component"
 )
 
@@ -22,6 +23,14 @@ type Config struct {
 	// MetricExpiration is how long a series is shown after its last point came;
 	// 0 shows it for ever. Default: 5m.
 	MetricExpiration time.Duration `mapstructure:"metric_expiration"`
+
+	// WebConfigFile is the path of a web configuration as Prometheus and its
+	// exporters have it, for TLS, client certificates and basic authentication:
+	// https://github.com/prometheus/exporter-toolkit/blob/v0.14.0/docs/web-configuration.md.
+	// Its own paths are relative to it. It is read again for each connection and
+	// request, so that certificates and users change without a restart.
+	// Default: none, plain HTTP for everybody.
+	WebConfigFile string `mapstructure:"web_config_file"`
 }
 
 var _ component.Config = (*Config)(nil)
@@ -34,6 +43,9 @@ func (cfg *Config) Validate() error {
 	}
 	if cfg.MetricExpiration < 0 {
 		errs = append(errs, fmt.Errorf("metric_expiration is %s: it must be 0 (never) or more", cfg.MetricExpiration))
+	}
+	if err := web.Validate(cfg.WebConfigFile); err != nil {
+		errs = append(errs, fmt.Errorf("web_config_file is %q: %w: give a web configuration of Prometheus's exporter-toolkit, or leave it out", cfg.WebConfigFile, err))
 	}
 	return errors.Join(errs...)
 }

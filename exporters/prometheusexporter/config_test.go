@@ -29,7 +29,7 @@ func load(t *testing.T, file, name string) (component.Config, error) {
 func TestConfig(t *testing.T) {
 	for name, want := range map[string]*Config{
 		"prometheus":       {Endpoint: "localhost:9464", MetricExpiration: 5 * time.Minute},
-		"prometheus/all":   {Endpoint: "0.0.0.0:9100", MetricExpiration: time.Hour},
+		"prometheus/all":   {Endpoint: "0.0.0.0:9100", MetricExpiration: time.Hour, WebConfigFile: "testdata/web.yaml"},
 		"prometheus/never": {Endpoint: "[::1]:0"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -48,6 +48,8 @@ func TestInvalidConfig(t *testing.T) {
 		"prometheus/url":     `endpoint is "http://localhost:9464": too many colons in address: write HOST:PORT such as localhost:9464`,
 		"prometheus/port": "endpoint is \"localhost:http\": port is no number up to 65535: write HOST:PORT such as localhost:9464\n" +
 			"metric_expiration is -1s: it must be 0 (never) or more",
+		"prometheus/web": `web_config_file is "testdata/none.yaml": open testdata/none.yaml: no such file or directory: ` +
+			"give a web configuration of Prometheus's exporter-toolkit, or leave it out",
 	} {
 		t.Run(name, func(t *testing.T) {
 			cfg, err := load(t, "invalid.yaml", name)

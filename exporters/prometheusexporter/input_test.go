@@ -24,6 +24,7 @@ import (
 )
 
 const (
+	text        = "text/plain; version=0.0.4"
 	openMetrics = "application/openmetrics-text; version=1.0.0"
 	protobuf    = "application/vnd.google.protobuf; proto=io.prometheus.client.MetricFamily; encoding=delimited"
 )
@@ -42,7 +43,7 @@ func running(t testing.TB, others ...prometheus.Gatherer) *prometheusExporter {
 // scrape reads the page over HTTP in the format that accept asks for.
 func (e *prometheusExporter) scrape(t testing.TB, accept string) []byte {
 	t.Helper()
-	request, err := http.NewRequestWithContext(context.Background(), http.MethodGet, fmt.Sprintf("http://%s/metrics", e.listener.Addr()), nil)
+	request, err := http.NewRequestWithContext(context.Background(), http.MethodGet, fmt.Sprintf("http://%s/metrics", e.server.addr()), nil)
 	require.NoError(t, err)
 	request.Header.Set("Accept", accept)
 	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
@@ -58,7 +59,7 @@ func (e *prometheusExporter) scrape(t testing.TB, accept string) []byte {
 // families scrapes by protobuf, the only format that has everything.
 func (e *prometheusExporter) families(t testing.TB) map[string]*dto.MetricFamily {
 	t.Helper()
-	request, err := http.NewRequestWithContext(context.Background(), http.MethodGet, fmt.Sprintf("http://%s/metrics", e.listener.Addr()), nil)
+	request, err := http.NewRequestWithContext(context.Background(), http.MethodGet, fmt.Sprintf("http://%s/metrics", e.server.addr()), nil)
 	require.NoError(t, err)
 	request.Header.Set("Accept", protobuf)
 	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}

@@ -5,15 +5,11 @@ package prometheusexporter
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"net"
 	"net/http"
-	"sync"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
-	"github.com/prometheus/client_golang/prometheus/promhttp"
 	"go.opentelemetry.io/collector/component"
 	"go.opentelemetry.io/collector/component/componentstatus"
 	"go.opentelemetry.io/collector/consumer/consumererror"
@@ -21,14 +17,6 @@ import (
 	"go.opentelemetry.io/collector/pdata/pmetric"
 	"go.uber.org/zap"
 	"go.uber.org/zap/zapcore"
-)
-
-// A scrape takes milliseconds; whoever is slower than this is no Prometheus.
-const (
-	readTimeout     = 10 * time.Second
-	writeTimeout    = time.Minute
-	idleTimeout     = 5 * time.Minute
-	shutdownTimeout = 5 * time.Second
 )
 
 type prometheusExporter struct {
@@ -40,9 +28,7 @@ type prometheusExporter struct {
 
 	announce func(what, where, note string)
 
-	server   *http.Server // nil unless running.
-	listener net.Listener
-	serving  sync.WaitGroup
+	server *server // nil unless running.
 }
 
 func newExporter(cfg *Config, set exporter.Settings, others prometheus.Gatherers, announce func(what, where, note string)) *prometheusExporter {
@@ -54,11 +40,7 @@ func newExporter(cfg *Config, set exporter.Settings, others prometheus.Gatherers
 
 		announce: announce,
 	}
-	e.page = promhttp.HandlerFor(append(prometheus.Gatherers{e.store}, others...), promhttp.HandlerOpts{
-		ErrorLog:          pageLog{e.logger},
-		ErrorHandling:     promhttp.ContinueOnError,
-		EnableOpenMetrics: true,
-	})
+	e.page = newPage(e.logger, append(gatherers{e.store}, others...))
 	return e
 }
 
@@ -69,38 +51,25 @@ func onceAMinute(logger *zap.Logger) *zap.Logger {
 	}))
 }
 
-// pageLog tells what promhttp has left out of the page.
-type pageLog struct{ logger *zap.Logger }
-
-func (l pageLog) Println(v ...any) {
-	l.logger.Warn("Metrics page is incomplete", zap.String("reason", fmt.Sprint(v...)))
-}
-
 func (e *prometheusExporter) start(ctx context.Context, host component.Host) error {
 	if e.server != nil {
 		return nil
 	}
-	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", e.cfg.Endpoint)
+	scheme, err := scheme(e.cfg.WebConfigFile)
 	if err != nil {
+		return fmt.Errorf("exporters::%s::web_config_file: %w", e.id, err)
+	}
+	s := &server{
+		handler:   e.page,
+		webConfig: e.cfg.WebConfigFile,
+		logger:    e.logger,
+		report:    func(event *componentstatus.Event) { componentstatus.ReportStatus(host, event) },
+	}
+	if err := s.listen(ctx, e.cfg.Endpoint); err != nil {
 		return fmt.Errorf("exporters::%s::endpoint: %w: choose an address that is this machine's and free", e.id, err)
 	}
-	mux := http.NewServeMux()
-	mux.Handle("GET /metrics", e.page)
-	server := &http.Server{
-		Handler:           mux,
-		ReadHeaderTimeout: readTimeout,
-		ReadTimeout:       readTimeout,
-		WriteTimeout:      writeTimeout,
-		IdleTimeout:       idleTimeout,
-		ErrorLog:          zap.NewStdLog(e.logger),
-	}
-	e.server, e.listener = server, listener
-	e.serving.Go(func() {
-		if err := server.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
-			componentstatus.ReportStatus(host, componentstatus.NewFatalErrorEvent(fmt.Errorf("metrics page: %w", err)))
-		}
-	})
-	e.announce("metrics", "http://"+listener.Addr().String()+"/metrics", "")
+	e.server = s
+	e.announce("metrics", scheme+"://"+s.addr().String()+"/metrics", "")
 	return nil
 }
 
@@ -108,13 +77,7 @@ func (e *prometheusExporter) shutdown(ctx context.Context) error {
 	if e.server == nil {
 		return nil
 	}
-	ctx, cancel := context.WithTimeout(ctx, shutdownTimeout)
-	defer cancel()
-	err := e.server.Shutdown(ctx)
-	if err != nil { // A scrape hangs.
-		err = e.server.Close()
-	}
-	e.serving.Wait()
+	err := e.server.shutdown(ctx)
 	e.server = nil
 	return err
 }

@@ -303,7 +303,7 @@ func TestAPortThatIsTakenStopsTheStart(t *testing.T) {
 	first := running(t)
 	set := exportertest.NewNopSettings(componentType)
 	set.ID = component.NewIDWithName(componentType, "test")
-	address := first.listener.Addr().String()
+	address := first.server.addr().String()
 	second := newExporter(&Config{Endpoint: address}, set, nil, func(string, string, string) {})
 	require.EqualError(t, second.start(t.Context(), componenttest.NewNopHost()), fmt.Sprintf(
 		"exporters::prometheus/test::endpoint: listen tcp %s: bind: address already in use: choose an address that is this machine's and free", address))

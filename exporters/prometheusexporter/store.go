@@ -6,6 +6,8 @@ package prometheusexporter
 import (
 	"errors"
 	"fmt"
+	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -47,6 +49,16 @@ type family struct {
 	name, help *string
 	kind       dto.MetricType
 	series     map[string]*series
+	order      []*series // By key, unless unsorted.
+	unsorted   bool
+}
+
+func (f *family) add(key string) *series {
+	one := &series{key: key}
+	f.series[key] = one
+	f.order = append(f.order, one)
+	f.unsorted = true
+	return one
 }
 
 // claimed lists the names that the samples of a family have in any of the formats.
@@ -109,12 +121,32 @@ const (
 
 // part is what one instrument has told of a series.
 type part struct {
-	at     pcommon.Timestamp
-	seen   time.Time
-	metric *dto.Metric // nil if there is none. With the labels; never changed.
+	start, at pcommon.Timestamp // 0 if unknown.
+	seen      time.Time
+	metric    *dto.Metric // nil if there is none. With the labels; never changed.
+}
+
+// follows tells whether p may be shown after last: its series doesn't start
+// earlier, and of one start it is not older and nothing of it goes back.
+func (p part) follows(last part) bool {
+	known := p.start != 0 && last.start != 0
+	switch {
+	case last.metric == nil:
+		return true
+	case known && p.start != last.start:
+		return p.start > last.start
+	case p.at < last.at:
+		return false
+	case !known || p.metric == nil:
+		return true // Without a start a reset can't be told from an error.
+	default:
+		return p.metric.GetCounter().GetValue() >= last.metric.GetCounter().GetValue() &&
+			p.metric.GetHistogram().GetSampleCount() >= last.metric.GetHistogram().GetSampleCount()
+	}
 }
 
 type series struct {
+	key    string
 	labels []*dto.LabelPair
 	parts  [partKinds]part
 	shown  *dto.Metric // nil if no part is there.
@@ -123,7 +155,7 @@ type series struct {
 // set takes a part unless a later one is there. A nil metric says that the
 // instrument has ended.
 func (s *series) set(kind partKind, p part) {
-	if s.parts[kind].metric != nil && p.at < s.parts[kind].at {
+	if !p.follows(s.parts[kind]) {
 		return
 	}
 	s.parts[kind] = p
@@ -167,11 +199,13 @@ func (s *store) sweep(now time.Time) {
 		before = now.Add(-s.expiration)
 	}
 	for name, f := range s.families {
-		for key, one := range f.series {
-			if one.expire(before) {
-				delete(f.series, key)
+		f.order = slices.DeleteFunc(f.order, func(one *series) bool {
+			gone := one.expire(before)
+			if gone {
+				delete(f.series, one.key)
 			}
-		}
+			return gone
+		})
 		if len(f.series) == 0 {
 			delete(s.families, name)
 			for _, claim := range claimed(name, f.kind) {
@@ -181,16 +215,20 @@ func (s *store) sweep(now time.Time) {
 	}
 }
 
-// Gather collects what is shown now. The order is left to whoever serves it.
+// Gather collects what is shown now, each family in the order of its labels.
 func (s *store) Gather() ([]*dto.MetricFamily, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.sweep(s.now())
 	gathered := make([]*dto.MetricFamily, 0, len(s.families))
 	for _, f := range s.families {
-		metrics := make([]*dto.Metric, 0, len(f.series))
-		for _, one := range f.series {
-			metrics = append(metrics, one.shown)
+		if f.unsorted {
+			slices.SortFunc(f.order, func(a, b *series) int { return strings.Compare(a.key, b.key) })
+			f.unsorted = false
+		}
+		metrics := make([]*dto.Metric, len(f.order))
+		for i, one := range f.order {
+			metrics[i] = one.shown
 		}
 		gathered = append(gathered, &dto.MetricFamily{Name: f.name, Help: f.help, Type: f.kind.Enum(), Metric: metrics})
 	}

@@ -20,6 +20,7 @@ var errNotCumulative = errors.New("temporality is not cumulative")
 // point is what all kinds of points have.
 type point interface {
 	Attributes() pcommon.Map
+	StartTimestamp() pcommon.Timestamp
 	Timestamp() pcommon.Timestamp
 	Flags() pmetric.DataPointFlags
 }
@@ -160,15 +161,15 @@ func (b *batch) show(to *family, p point, kind partKind, metric *dto.Metric) {
 	b.key = appendKey(b.key[:0], b.labels)
 	one, ok := to.series[string(b.key)]
 	if !ok {
-		one = &series{labels: labelPairs(b.labels)}
-		to.series[string(b.key)] = one
+		one = to.add(string(b.key))
+		one.labels = labelPairs(b.labels)
 	}
 	if p.Flags().NoRecordedValue() {
 		metric = nil
 	} else {
 		metric.Label = one.labels
 	}
-	one.set(kind, part{at: p.Timestamp(), seen: b.now(), metric: metric})
+	one.set(kind, part{start: p.StartTimestamp(), at: p.Timestamp(), seen: b.now(), metric: metric})
 	b.latest = max(b.latest, p.Timestamp())
 	b.taken++
 }
@@ -197,8 +198,7 @@ func (b *batch) targetInfo(resource pcommon.Resource) error {
 	b.key = appendKey(b.key[:0], b.labels)
 	one, ok := to.series[string(b.key)]
 	if !ok {
-		one = new(series)
-		to.series[string(b.key)] = one
+		one = to.add(string(b.key))
 	}
 	b.labels = b.names.appendLabels(b.labels, rest, b.target.owns)
 	sortLabels(b.labels)

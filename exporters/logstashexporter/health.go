@@ -1,0 +1,34 @@
+// Copyright The Modtap Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package logstashexporter
+
+import (
+	"sync"
+
+	"go.opentelemetry.io/collector/component"
+	"go.opentelemetry.io/collector/component/componentstatus"
+)
+
+// health reports the component's status when it changes.
+type health struct {
+	host component.Host
+
+	mu     sync.Mutex
+	failed bool
+}
+
+// update reports a fault that may pass, or that it has passed.
+func (h *health) update(err error) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.failed == (err != nil) {
+		return
+	}
+	h.failed = err != nil
+	event := componentstatus.NewEvent(componentstatus.StatusOK)
+	if err != nil {
+		event = componentstatus.NewRecoverableErrorEvent(err)
+	}
+	componentstatus.ReportStatus(h.host, event)
+}
