@@ -109,7 +109,7 @@ func TestBadConfiguration(t *testing.T) {
 		{
 			"port of the health taken", nil,
 			map[string]string{"MODTAP_HEALTH_LISTEN": busy},
-			"extensions::health_check::endpoint: address " + busy + " already in use; stop what listens there or set MODTAP_HEALTH_LISTEN to another address",
+			"extensions::health::endpoint: address " + busy + " already in use; stop what listens there or set MODTAP_HEALTH_LISTEN to another address",
 		},
 		{
 			"two variables with one port", nil,

@@ -7,7 +7,6 @@ import (
 	"runtime/debug"
 
 	"github.com/open-telemetry/opentelemetry-collector-contrib/extension/healthcheckextension"
-	"github.com/open-telemetry/opentelemetry-collector-contrib/extension/storage/filestorage"
 	"github.com/prometheus/client_golang/prometheus"
 	"go.opentelemetry.io/collector/component"
 	"go.opentelemetry.io/collector/confmap"
@@ -27,8 +26,13 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/modtap/modtap/collector/config"
+	"github.com/modtap/modtap/collector/exporterwatch"
+	"github.com/modtap/modtap/collector/extensions/healthextension"
+	"github.com/modtap/modtap/collector/queuefile"
 	"github.com/modtap/modtap/exporters/elasticexporter"
+	"github.com/modtap/modtap/exporters/jaegerexporter"
 	"github.com/modtap/modtap/exporters/jsonlinesexporter"
+	"github.com/modtap/modtap/exporters/logstashexporter"
 	"github.com/modtap/modtap/exporters/prometheusexporter"
 	"github.com/modtap/modtap/receivers/goproxyreceiver"
 )
@@ -59,7 +63,9 @@ func processors() []part[processor.Factory] {
 func exporters(own prometheus.Gatherer, announce announcer) []part[exporter.Factory] {
 	return []part[exporter.Factory]{
 		{elasticexporter.NewFactory(), "github.com/modtap/modtap/exporters/elasticexporter"},
+		{jaegerexporter.NewFactory(), "github.com/modtap/modtap/exporters/jaegerexporter"},
 		{jsonlinesexporter.NewFactory(), "github.com/modtap/modtap/exporters/jsonlinesexporter"},
+		{logstashexporter.NewFactory(), "github.com/modtap/modtap/exporters/logstashexporter"},
 		{prometheusexporter.NewFactory(prometheusexporter.WithGatherer(own), prometheusexporter.WithAnnounce(announce)), "github.com/modtap/modtap/exporters/prometheusexporter"},
 		{debugexporter.NewFactory(), "go.opentelemetry.io/collector/exporter/debugexporter"},
 		{otlpexporter.NewFactory(), "go.opentelemetry.io/collector/exporter/otlpexporter"},
@@ -67,9 +73,10 @@ func exporters(own prometheus.Gatherer, announce announcer) []part[exporter.Fact
 	}
 }
 
-func extensions() []part[extension.Factory] {
+func extensions(announce announcer, queues *queuefile.Findings) []part[extension.Factory] {
 	return []part[extension.Factory]{
-		{filestorage.NewFactory(), "github.com/open-telemetry/opentelemetry-collector-contrib/extension/storage/filestorage"},
+		{healthextension.NewFactory(healthextension.WithAnnounce(announce)), "github.com/modtap/modtap/collector/extensions/healthextension"},
+		{queuefile.Factory(queues), "github.com/open-telemetry/opentelemetry-collector-contrib/extension/storage/filestorage"},
 		{healthcheckextension.NewFactory(), "github.com/open-telemetry/opentelemetry-collector-contrib/extension/healthcheckextension"},
 	}
 }
@@ -85,7 +92,7 @@ func providers() []part[confmap.ProviderFactory] {
 
 // newFactories is called again for each reload of the configuration: the
 // registry lives as long as the components that read from it.
-func newFactories(announce announcer) (otelcol.Factories, error) {
+func newFactories(announce announcer, queues *queuefile.Findings) (otelcol.Factories, error) {
 	registry := newRegistry()
 	f := otelcol.Factories{Telemetry: newTelemetryFactory(registry)}
 	var err error
@@ -98,7 +105,10 @@ func newFactories(announce announcer) (otelcol.Factories, error) {
 	if f.Exporters, f.ExporterModules, err = byType(exporters(registry, announce)); err != nil {
 		return f, err
 	}
-	f.Extensions, f.ExtensionModules, err = byType(extensions())
+	for of, made := range f.Exporters {
+		f.Exporters[of] = exporterwatch.Factory(made)
+	}
+	f.Extensions, f.ExtensionModules, err = byType(extensions(announce, queues))
 	return f, err
 }
 
@@ -126,9 +136,9 @@ func module(from string) string {
 	return from + " " + currentVersion()
 }
 
-func newSettings(uris []string, e *effective, announce announcer, held *gate) otelcol.CollectorSettings {
+func newSettings(uris []string, e *effective, announce announcer, held *gate, queues *queuefile.Findings) otelcol.CollectorSettings {
 	set := otelcol.CollectorSettings{
-		Factories: func() (otelcol.Factories, error) { return newFactories(announce) },
+		Factories: func() (otelcol.Factories, error) { return newFactories(announce, queues) },
 		BuildInfo: component.BuildInfo{
 			Command:     "modtap",
 			Description: "Observability sidecar for Go module proxies",

@@ -6,11 +6,13 @@ package collector
 import (
 	"github.com/spf13/cobra"
 	"go.opentelemetry.io/collector/otelcol"
+
+	"github.com/modtap/modtap/collector/queuefile"
 )
 
 // newComponentsCommand returns upstream's command of that name, for our components.
 func newComponentsCommand() *cobra.Command {
-	upstream := otelcol.NewCommand(newSettings(nil, &effective{}, (&places{}).announce, &gate{}))
+	upstream := otelcol.NewCommand(newSettings(nil, &effective{}, (&places{}).announce, &gate{}, &queuefile.Findings{}))
 	for _, cmd := range upstream.Commands() {
 		if cmd.Name() == "components" {
 			upstream.RemoveCommand(cmd)

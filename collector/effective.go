@@ -65,7 +65,7 @@ func (e *effective) Convert(_ context.Context, conf *confmap.Conf) error {
 
 // listenerKey names the keys at which components that we ship take the address to listen on.
 var listenerKey = regexp.MustCompile(`^(receivers::goproxy(/[^:]+)?::(ingress|egress)|receivers::otlp(/[^:]+)?::protocols::(grpc|http)|` +
-	`exporters::prometheus(/[^:]+)?|extensions::health_check(/[^:]+)?)::endpoint$`)
+	`exporters::prometheus(/[^:]+)?|extensions::health(_check)?(/[^:]+)?)::endpoint$`)
 
 func (e *effective) listeners() []string {
 	return slices.DeleteFunc(slices.Sorted(maps.Keys(e.values)), func(key string) bool {

@@ -14,6 +14,8 @@ import (
 
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
+
+	"github.com/modtap/modtap/collector/queuefile"
 )
 
 // asModtap makes the test binary behave as the modtap command: what a signal
@@ -21,7 +23,8 @@ import (
 const asModtap = "TEST_AS_MODTAP"
 
 func TestMain(m *testing.M) {
-	if os.Getenv(asModtap) != "" {
+	// A modtap that runs in a test's process has its queue files checked by the process's own binary.
+	if os.Getenv(asModtap) != "" || len(os.Args) > 1 && os.Args[1] == queuefile.Command {
 		Main()
 	}
 	goleak.VerifyTestMain(m)

@@ -48,7 +48,7 @@ func TestManifestEqualsComponents(t *testing.T) {
 		{"receivers", manifest.Receivers, packages(receivers(nowhere))},
 		{"processors", manifest.Processors, packages(processors())},
 		{"exporters", manifest.Exporters, packages(exporters(newRegistry(), nil))},
-		{"extensions", manifest.Extensions, packages(extensions())},
+		{"extensions", manifest.Extensions, packages(extensions(nowhere, nil))},
 		{"connectors", manifest.Connectors, nil},
 		{"providers", manifest.Providers, packages(providers())},
 		{"converters", manifest.Converters, nil},

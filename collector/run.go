@@ -49,8 +49,12 @@ func run(cmd *cobra.Command, from *sources, e *effective) error {
 	}
 	defer lock.Close()
 
+	queues, err := guardQueues(cmd.Context(), os.Getenv("MODTAP_DATA"))
+	if err != nil {
+		return err
+	}
 	told, held := &places{}, &gate{}
-	col, err := otelcol.NewCollector(newSettings(uris, e, told.announce, held))
+	col, err := otelcol.NewCollector(newSettings(uris, e, told.announce, held, queues))
 	if err != nil {
 		return err
 	}
@@ -67,6 +71,9 @@ func run(cmd *cobra.Command, from *sources, e *effective) error {
 	helpers.Go(func() {
 		if awaitRunning(ctx, col) {
 			held.release()
+			for _, found := range queues.All {
+				fmt.Fprintln(cmd.ErrOrStderr(), "modtap: warning:", found)
+			}
 			for _, line := range withoutEffect(uris, given) {
 				fmt.Fprintln(cmd.ErrOrStderr(), "modtap: warning:", line)
 			}

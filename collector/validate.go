@@ -6,6 +6,8 @@ package collector
 import (
 	"github.com/spf13/cobra"
 	"go.opentelemetry.io/collector/otelcol"
+
+	"github.com/modtap/modtap/collector/queuefile"
 )
 
 // newValidateCommand returns the command that checks a configuration without
@@ -24,7 +26,7 @@ func newValidateCommand(e *effective) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			col, err := otelcol.NewCollector(newSettings(uris, e, (&places{}).announce, &gate{}))
+			col, err := otelcol.NewCollector(newSettings(uris, e, (&places{}).announce, &gate{}, &queuefile.Findings{}))
 			if err != nil {
 				return err
 			}

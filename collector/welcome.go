@@ -50,7 +50,7 @@ var known = []struct {
 	{"egress", regexp.MustCompile(`^receivers::goproxy(/[^:]+)?::egress::endpoint$`), "http://%s"},
 	{"metrics", regexp.MustCompile(`^exporters::prometheus(/[^:]+)?::endpoint$`), "http://%s/metrics"},
 	{"log", regexp.MustCompile(`^exporters::jsonlines(/[^:]+)?::path$`), "%s"},
-	{"health", regexp.MustCompile(`^extensions::health_check(/[^:]+)?::endpoint$`), "http://%s"},
+	{"health", regexp.MustCompile(`^extensions::health(_check)?(/[^:]+)?::endpoint$`), "http://%s"},
 	{"jaeger", regexp.MustCompile(`^exporters::(otlp_http|otlp_grpc)/jaeger::endpoint$`), "%s"},
 	{"elasticsearch", regexp.MustCompile(`^exporters::elastic(/[^:]+)?::endpoints$`), "%s"},
 }

@@ -144,7 +144,7 @@ func TestFragmentsMerge(t *testing.T) {
 	pipelines, ok := conf.Get("service::pipelines").(map[string]any)
 	require.True(t, ok)
 	assert.Len(t, pipelines, 4, "one pipeline of base and one of each backend")
-	assert.Equal(t, []any{"health_check", "file_storage"}, conf.Get("service::extensions"))
+	assert.Equal(t, []any{"health", "file_storage"}, conf.Get("service::extensions"))
 	assert.Equal(t, cert, conf.Get("receivers::goproxy::ingress::tls::cert_file"))
 	assert.Equal(t, "/data", conf.Get("receivers::goproxy::data_dir"))
 }

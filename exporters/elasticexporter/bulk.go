@@ -5,87 +5,209 @@ package elasticexporter
 
 import (
 	"context"
+	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
 
 	"github.com/olivere/elastic/v7"
-	"go.opentelemetry.io/collector/consumer/consumererror"
 )
 
-// bulk is what became of one batch.
+// bulk is what became of one batch, document by document.
 type bulk struct {
-	nodes    *nodes
-	rejected func(context.Context, *elastic.BulkResponseItem) // Called for each document that is lost.
+	nodes *nodes
+	batch *batch
 
-	again  []bool // By position: to be sent again.
-	failed int    // How many of them.
-	reason string // Why the last of them.
+	again      []bool         // By position: to be sent again.
+	retried    map[string]int // How many of them, by the type of the error.
+	failed     int            // How many in all.
+	reason     string         // Why the last of them.
+	whole      error          // The last fault of a whole request; nil if each was answered.
+	duplicates int            // Documents that were there already.
+	rejected   []rejection
 }
 
-// send sends documents, the first of which has the given position in the batch.
-// An error means that none of the batch is known to be taken.
-func (b *bulk) send(ctx context.Context, documents []elastic.BulkableRequest, position int) error {
-	var response *elastic.BulkResponse
+// rejection is a document that Elasticsearch will never take.
+type rejection struct {
+	position, status int
+	kind, reason     string
+}
+
+func newBulk(n *nodes, documents *batch) *bulk {
+	return &bulk{nodes: n, batch: documents, again: make([]bool, documents.len()), retried: map[string]int{}}
+}
+
+// item is what the answer says of one document.
+type item struct {
+	Status int                   `json:"status"`
+	Error  *elastic.ErrorDetails `json:"error"`
+}
+
+// send sends the documents from and up to, not including, to.
+func (b *bulk) send(ctx context.Context, from, to int) {
+	items, err := b.request(ctx, from, to)
+	switch {
+	case err == nil:
+		for i := range items {
+			b.settle(&items[i], from+i)
+		}
+	case elastic.IsStatusCode(err, http.StatusRequestEntityTooLarge), elastic.IsStatusCode(err, http.StatusBadRequest):
+		// The request is above http.max_content_length, or one document spoils it,
+		// such as by an id of more than 512 bytes.
+		b.divide(ctx, err, from, to)
+	default:
+		b.postpone(err, from, to)
+	}
+}
+
+// request is one bulk request. An error is about all of its documents.
+func (b *bulk) request(ctx context.Context, from, to int) ([]item, error) {
+	var response *elastic.Response
 	err := b.nodes.do(ctx, func(client *elastic.Client) (err error) {
-		response, err = elastic.NewBulkService(client).
-			FilterPath("items.*.status", "items.*.error", "items.*._index", "items.*._id").
-			Add(documents...).
-			Do(ctx)
+		response, err = client.PerformRequest(ctx, elastic.PerformRequestOptions{
+			Method: http.MethodPost,
+			Path:   "/_bulk",
+			// What was asked for is known, and the answer's items are in its order.
+			Params:      url.Values{"filter_path": {"items.*.status,items.*.error"}},
+			Body:        b.batch.part(from, to),
+			ContentType: "application/x-ndjson",
+		})
 		return err
 	})
-	switch {
-	case elastic.IsStatusCode(err, http.StatusRequestEntityTooLarge):
-		return b.sendHalves(ctx, documents, position)
-	case elastic.IsStatusCode(err, http.StatusBadRequest):
-		return consumererror.NewPermanent(err) // It will be no better the next time.
-	case err != nil:
-		return err
-	case len(response.Items) != len(documents):
-		return fmt.Errorf("answer of Elasticsearch to %d documents tells of %d", len(documents), len(response.Items))
+	if err != nil {
+		return nil, err
 	}
-	for i, operations := range response.Items {
-		for _, item := range operations { // There is one, create.
-			b.settle(ctx, item, position+i)
-		}
+	var answer struct {
+		Items []struct {
+			Create item `json:"create"`
+		} `json:"items"`
 	}
-	return nil
+	if err := json.Unmarshal(response.Body, &answer); err != nil {
+		return nil, fmt.Errorf("answer of Elasticsearch to a bulk request: %w", err)
+	}
+	if len(answer.Items) != to-from {
+		return nil, fmt.Errorf("answer of Elasticsearch to %d documents tells of %d", to-from, len(answer.Items))
+	}
+	items := make([]item, len(answer.Items))
+	for i := range items {
+		items[i] = answer.Items[i].Create
+	}
+	return items, nil
 }
 
-// sendHalves sends a batch that is above the server's http.max_content_length.
-func (b *bulk) sendHalves(ctx context.Context, documents []elastic.BulkableRequest, position int) error {
-	if len(documents) == 1 {
-		b.settle(ctx, &elastic.BulkResponseItem{
-			Status: http.StatusRequestEntityTooLarge,
-			Error:  &elastic.ErrorDetails{Type: "content_too_long", Reason: "document larger than a request may be"},
-		}, position)
-		return nil
+// divide sends the halves of a request that was refused as a whole, until what is
+// left is the document that is at fault.
+func (b *bulk) divide(ctx context.Context, err error, from, to int) {
+	if to-from == 1 {
+		b.settle(&item{Status: statusOf(err), Error: detailsOf(err)}, from)
+		return
 	}
-	half := len(documents) / 2
-	if err := b.send(ctx, documents[:half], position); err != nil {
-		return err
+	half := from + (to-from)/2
+	b.send(ctx, from, half)
+	if b.whole != nil { // It won't be answered either.
+		b.postpone(b.whole, half, to)
+		return
 	}
-	return b.send(ctx, documents[half:], position+half)
+	b.send(ctx, half, to)
+}
+
+func (b *bulk) postpone(err error, from, to int) {
+	b.whole, b.reason = err, err.Error()
+	b.failed += to - from
+	b.retried[errorType(err)] += to - from
+	for i := from; i < to; i++ {
+		b.again[i] = true
+	}
 }
 
 // settle decides by an item's status. 409 says that the id is there already,
 // from an attempt whose answer got lost.
-func (b *bulk) settle(ctx context.Context, item *elastic.BulkResponseItem, position int) {
+func (b *bulk) settle(it *item, position int) {
 	switch {
-	case item.Status < 300, item.Status == http.StatusConflict:
-	case isPassing(item):
-		kind, reason := describe(item)
+	case it.Status >= 200 && it.Status < 300:
+	case it.Status == http.StatusConflict:
+		b.duplicates++
+	case isPassing(it):
+		kind, reason := describe(it.Error)
 		b.again[position] = true
 		b.failed++
+		b.retried[kind]++
 		b.reason = kind + ": " + reason
 	default:
-		b.rejected(ctx, item)
+		kind, reason := describe(it.Error)
+		b.rejected = append(b.rejected, rejection{position: position, status: it.Status, kind: kind, reason: reason})
 	}
 }
 
-// isPassing tells that the fault is the cluster's and not the document's: it is
-// overloaded, a shard is away, or the index is blocked since the disk is full
-// (403 in some versions).
-func isPassing(item *elastic.BulkResponseItem) bool {
-	return item.Status == http.StatusTooManyRequests || item.Status >= 500 ||
-		item.Error != nil && item.Error.Type == "cluster_block_exception"
+// isPassing tells that the fault is the cluster's or its owner's and not the
+// document's: it is overloaded, a shard is away, the credentials are refused, or
+// the index is blocked since the disk is full, which is 403 or 429 by version.
+func isPassing(it *item) bool {
+	switch it.Status {
+	case http.StatusUnauthorized, http.StatusRequestTimeout, http.StatusTooManyRequests:
+		return true
+	case http.StatusForbidden:
+		return !isClosed(it.Error)
+	case http.StatusNotFound: // action.auto_create_index forbids the index.
+		return it.Error != nil && it.Error.Type == "index_not_found_exception"
+	default:
+		return it.Status < 200 || it.Status >= 500
+	}
+}
+
+// isClosed tells that somebody closed the index to writing, as policies do with
+// old ones: index.blocks.read_only and index.blocks.write. The block of a full
+// disk, which ends by itself, is number 12 (IndexMetadata in Elasticsearch).
+func isClosed(e *elastic.ErrorDetails) bool {
+	return e != nil && e.Type == "cluster_block_exception" &&
+		(strings.Contains(e.Reason, "FORBIDDEN/5/") || strings.Contains(e.Reason, "FORBIDDEN/8/"))
+}
+
+// describe tells kind and reason of an error with its innermost cause, which is
+// the one that helps.
+func describe(e *elastic.ErrorDetails) (kind, reason string) {
+	if e == nil {
+		return "unknown", "none given"
+	}
+	reasons := []string{e.Reason}
+	for cause := e.CausedBy; cause != nil; cause, _ = cause["caused_by"].(map[string]any) {
+		if text, ok := cause["reason"].(string); ok {
+			reasons = append(reasons, text)
+		}
+	}
+	return e.Type, strings.Join(reasons, ": ")
+}
+
+func statusOf(err error) int {
+	if answered, ok := errors.AsType[*elastic.Error](err); ok {
+		return answered.Status
+	}
+	return 0
+}
+
+func detailsOf(err error) *elastic.ErrorDetails {
+	if answered, ok := errors.AsType[*elastic.Error](err); ok && answered.Details != nil {
+		return answered.Details
+	}
+	return &elastic.ErrorDetails{Type: strconv.Itoa(statusOf(err)), Reason: http.StatusText(statusOf(err))}
+}
+
+// errorType is a word for a fault of a whole request: a status, timeout, or
+// unreachable.
+func errorType(err error) string {
+	switch {
+	case statusOf(err) != 0:
+		return strconv.Itoa(statusOf(err))
+	case errors.Is(err, context.DeadlineExceeded):
+		return "timeout"
+	case errors.Is(err, context.Canceled):
+		return "canceled"
+	case isUnreachable(err):
+		return "unreachable"
+	default:
+		return "invalid_answer"
+	}
 }

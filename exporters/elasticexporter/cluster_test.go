@@ -26,6 +26,7 @@ import (
 	"go.opentelemetry.io/collector/exporter/exportertest"
 	"go.opentelemetry.io/collector/pdata/pcommon"
 	"go.opentelemetry.io/collector/pdata/plog"
+	"go.opentelemetry.io/otel/sdk/metric/metricdata"
 )
 
 // cluster answers as Elasticsearch does, with the faults that a healthy one
@@ -38,6 +39,11 @@ type cluster struct {
 	documents map[string]indexed // By id.
 	bulks     [][]string         // The ids of each bulk request.
 	header    http.Header        // Of the last bulk request.
+	bodies    []map[string]any   // The templates that were put.
+	policies  []string           // The policies that were put: path, query and body.
+
+	says   string // The answer to GET /; empty for 404.
+	policy string // The policy that is there; empty for none.
 
 	// Faults, nil for none.
 	whole    func(bulk int) int       // The status of the n-th bulk request; 0 is a success.
@@ -69,6 +75,11 @@ func newStoppedCluster(t testing.TB) *cluster {
 	mux.HandleFunc("GET /_index_template/{name}", c.getTemplate)
 	mux.HandleFunc("PUT /_index_template/{name}", c.putTemplate)
 	mux.HandleFunc("POST /_bulk", c.bulk)
+	mux.HandleFunc("GET /{$}", c.root)
+	for _, path := range []string{"/_ilm/policy/{name}", "/_plugins/_ism/policies/{name}"} {
+		mux.HandleFunc("GET "+path, c.getPolicy)
+		mux.HandleFunc("PUT "+path, c.putPolicy)
+	}
 	c.Server = httptest.NewUnstartedServer(mux)
 	t.Cleanup(c.Close)
 	return c
@@ -91,19 +102,48 @@ func (c *cluster) putTemplate(w http.ResponseWriter, r *http.Request) {
 		IndexPatterns []string `json:"index_patterns"`
 		Version       int
 	}
-	if err := json.NewDecoder(r.Body).Decode(&body); err != nil {
+	text, err := io.ReadAll(r.Body)
+	var whole map[string]any
+	if err != nil || json.Unmarshal(text, &body) != nil || json.Unmarshal(text, &whole) != nil {
 		w.WriteHeader(http.StatusBadRequest)
 		return
 	}
+	c.bodies = append(c.bodies, whole)
 	c.existing = body.Version
 	c.templates = append(c.templates, fmt.Sprintf("%s %d %v", r.PathValue("name"), body.Version, body.IndexPatterns))
 	_, _ = io.WriteString(w, `{"acknowledged":true}`) // The test fails by what the exporter says.
 }
 
+func (c *cluster) root(w http.ResponseWriter, _ *http.Request) {
+	if c.says == "" {
+		w.WriteHeader(http.StatusNotFound)
+		return
+	}
+	_, _ = io.WriteString(w, c.says) // The test fails by what the exporter does.
+}
+
+func (c *cluster) getPolicy(w http.ResponseWriter, _ *http.Request) {
+	if c.policy == "" {
+		w.WriteHeader(http.StatusNotFound)
+		return
+	}
+	_, _ = io.WriteString(w, c.policy) // The test fails by what the exporter does.
+}
+
+func (c *cluster) putPolicy(_ http.ResponseWriter, r *http.Request) {
+	body, err := io.ReadAll(r.Body)
+	if err != nil {
+		body = []byte(err.Error())
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.policies = append(c.policies, r.URL.RequestURI()+" "+string(body))
+}
+
 func (c *cluster) bulk(w http.ResponseWriter, r *http.Request) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.header = r.Header
+	c.header = r.Header.Clone()
 	var ids []string
 	defer func() { c.bulks = append(c.bulks, ids) }()
 	var items []string
@@ -205,6 +245,11 @@ func retrying(endpoints ...string) *Config {
 	return cfg
 }
 
+// newLogsExporter makes what the factory does, without the helper around it.
+func newLogsExporter(cfg *Config, set exporter.Settings) (*elasticExporter, error) {
+	return newExporter(cfg, cfg.Index, new(sync.Mutex), set)
+}
+
 func settings() exporter.Settings {
 	set := exportertest.NewNopSettings(componentType)
 	set.ID = component.NewIDWithName(componentType, "test")
@@ -218,4 +263,21 @@ func started(t testing.TB, set exporter.Settings, cfg *Config) exporter.Logs {
 	require.NoError(t, logs.Start(context.Background(), componenttest.NewNopHost()))
 	t.Cleanup(func() { assert.NoError(t, logs.Shutdown(context.Background())) })
 	return logs
+}
+
+// sum is what the counter of documents, such as "rejected", has counted for this
+// error.type or reason; empty for all.
+func sum(t *testing.T, telemetry *componenttest.Telemetry, name, kind string) int64 {
+	t.Helper()
+	found, err := telemetry.GetMetric("otelcol_exporter_elastic_" + name + "_documents")
+	require.NoError(t, err)
+	var total int64
+	for _, point := range found.Data.(metricdata.Sum[int64]).DataPoints {
+		byError, _ := point.Attributes.Value("error.type")
+		byReason, _ := point.Attributes.Value("reason")
+		if kind == "" || byError.AsString() == kind || byReason.AsString() == kind {
+			total += point.Value
+		}
+	}
+	return total
 }

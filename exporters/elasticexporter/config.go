@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"go.opentelemetry.io/collector/component"
+	"go.opentelemetry.io/collector/config/configcompression"
 	"go.opentelemetry.io/collector/config/configopaque"
 	"go.opentelemetry.io/collector/config/configoptional"
 	"go.opentelemetry.io/collector/config/configretry"
@@ -31,6 +32,25 @@ type Config struct {
 	// Default: modtap-requests, for indices such as modtap-requests-2026.11.22.
 	Index string `mapstructure:"index"`
 
+	// SpansIndex is what Index is, for the spans of a traces pipeline.
+	// Default: modtap-spans.
+	SpansIndex string `mapstructure:"spans_index"`
+
+	// DataStream writes to data streams called Index and SpansIndex instead of
+	// daily indices. An id is unique within one backing index only, so what is
+	// sent twice around a rollover is there twice. Default: false.
+	DataStream bool `mapstructure:"data_stream"`
+
+	// Retention is the age at which the cluster removes an index, by ILM in
+	// Elasticsearch and by ISM in OpenSearch. Default: 0, nothing is removed.
+	Retention time.Duration `mapstructure:"retention"`
+
+	// Compression of requests, gzip or none. Default: gzip.
+	Compression configcompression.Type `mapstructure:"compression"`
+
+	// DeadLetter is where documents go that Elasticsearch refuses for good.
+	DeadLetter DeadLetterConfig `mapstructure:"dead_letter"`
+
 	// User and Password authenticate by HTTP basic authentication. Default: none.
 	User     string              `mapstructure:"user"`
 	Password configopaque.String `mapstructure:"password"`
@@ -42,7 +62,8 @@ type Config struct {
 	// TLS is how https endpoints are verified. Default: by the system's roots.
 	TLS configtls.ClientConfig `mapstructure:"tls"`
 
-	// Timeout bounds one attempt to send a batch. Default: 10s.
+	// Timeout bounds one attempt to send a batch, and how long a stop waits for
+	// a cluster that doesn't answer. Default: 10s.
 	Timeout time.Duration `mapstructure:"timeout"`
 
 	// QueueConfig is the queue before the sending. Default: on, in memory.
@@ -51,6 +72,19 @@ type Config struct {
 	// RetryConfig is how a failed batch is tried again. Default: on, and
 	// max_elapsed_time is 0: a batch is never given up.
 	RetryConfig configretry.BackOffConfig `mapstructure:"retry_on_failure"`
+}
+
+// DeadLetterConfig is the file of refused documents, a JSON object a line with
+// the document and the reason.
+type DeadLetterConfig struct {
+	// Path is the file, made with its directory when the first document is
+	// refused. Default: none, refused documents are dropped and counted.
+	Path string `mapstructure:"path"`
+
+	// MaxMegabytes is the size in MiB at which the file is full. What is refused
+	// then is dropped and counted, until somebody moves the file away.
+	// Default: 100.
+	MaxMegabytes int `mapstructure:"max_megabytes"`
 }
 
 var _ component.Config = (*Config)(nil)
@@ -71,9 +105,21 @@ func (cfg *Config) Validate() error {
 		}
 		withUser = withUser || u.User != nil
 	}
-	errs = append(errs, validateIndex(cfg.Index))
+	errs = append(errs, validateIndex("index", cfg.Index), validateIndex("spans_index", cfg.SpansIndex))
+	if cfg.Index == cfg.SpansIndex && cfg.Index != "" {
+		errs = append(errs, fmt.Errorf("index and spans_index are both %q: name two, requests and spans have different fields", cfg.Index))
+	}
 	if cfg.Timeout <= 0 {
 		errs = append(errs, fmt.Errorf("timeout is %s: it must be more than 0", cfg.Timeout))
+	}
+	if cfg.Retention != 0 && cfg.Retention < time.Hour {
+		errs = append(errs, fmt.Errorf("retention is %s: it must be 0 (keep everything) or at least 1h", cfg.Retention))
+	}
+	if cfg.Compression.IsCompressed() && cfg.Compression != configcompression.TypeGzip {
+		errs = append(errs, fmt.Errorf("compression is %q: Elasticsearch takes gzip or none", cfg.Compression))
+	}
+	if cfg.DeadLetter.Path != "" && cfg.DeadLetter.MaxMegabytes <= 0 {
+		errs = append(errs, fmt.Errorf("dead_letter::max_megabytes is %d: it must be more than 0; leave dead_letter::path out for no file", cfg.DeadLetter.MaxMegabytes))
 	}
 	errs = append(errs, cfg.validateCredentials(withUser))
 	return errors.Join(errs...)
@@ -122,9 +168,9 @@ func parseEndpoint(raw string) (*url.URL, error) {
 // kept to ASCII: https://www.elastic.co/guide/en/elasticsearch/reference/7.10/indices-create-index.html
 var indexName = regexp.MustCompile(`^[a-z0-9][a-z0-9._-]{0,199}$`)
 
-func validateIndex(index string) error {
+func validateIndex(key, index string) error {
 	if !indexName.MatchString(index) {
-		return fmt.Errorf("index is %q: use lower-case letters, digits, '-', '_' and '.', a letter or digit first, at most 200", index)
+		return fmt.Errorf("%s is %q: use lower-case letters, digits, '-', '_' and '.', a letter or digit first, at most 200", key, index)
 	}
 	return nil
 }

@@ -10,6 +10,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	"go.opentelemetry.io/collector/component"
+	"go.opentelemetry.io/collector/config/configcompression"
 	"go.opentelemetry.io/collector/config/configoptional"
 	"go.opentelemetry.io/collector/confmap"
 	"go.opentelemetry.io/collector/confmap/confmaptest"
@@ -40,6 +41,11 @@ func TestConfig(t *testing.T) {
 			cfg.Password = "secret"
 			cfg.TLS.CAFile = "ca.pem"
 			cfg.Timeout = 3 * time.Second
+			cfg.SpansIndex = "proxy-spans"
+			cfg.DataStream = true
+			cfg.Retention = 720 * time.Hour
+			cfg.Compression = "none"
+			cfg.DeadLetter = DeadLetterConfig{Path: "/var/lib/modtap/dead-letter.jsonl", MaxMegabytes: 5}
 			queue := cfg.QueueConfig.Get()
 			queue.Sizer = exporterhelper.RequestSizerTypeBytes
 			queue.QueueSize = 1 << 30
@@ -68,6 +74,10 @@ func TestConfig(t *testing.T) {
 func TestDefaults(t *testing.T) {
 	cfg := createDefaultConfig().(*Config)
 	assert.Equal(t, "modtap-requests", cfg.Index)
+	assert.Equal(t, "modtap-spans", cfg.SpansIndex)
+	assert.Equal(t, configcompression.TypeGzip, cfg.Compression)
+	assert.Zero(t, cfg.Retention, "nothing is removed")
+	assert.False(t, cfg.DataStream)
 	assert.Equal(t, 10*time.Second, cfg.Timeout)
 	assert.True(t, cfg.QueueConfig.HasValue())
 	assert.True(t, cfg.RetryConfig.Enabled)
@@ -78,7 +88,10 @@ func TestInvalidConfig(t *testing.T) {
 	for name, want := range map[string]string{
 		"elastic/nothing": "endpoints is required: list at least one URL such as http://localhost:9200\n" +
 			"index is \"\": use lower-case letters, digits, '-', '_' and '.', a letter or digit first, at most 200\n" +
-			"timeout is 0s: it must be more than 0",
+			"timeout is 0s: it must be more than 0\n" +
+			"retention is 59m0s: it must be 0 (keep everything) or at least 1h\n" +
+			"compression is \"zstd\": Elasticsearch takes gzip or none\n" +
+			"dead_letter::max_megabytes is 0: it must be more than 0; leave dead_letter::path out for no file",
 		"elastic/no_scheme": "endpoints[0]: \"localhost:9200\" has no scheme: write http://localhost:9200 or https://localhost:9200\n" +
 			"endpoints[1]: \"es:9200\" has no scheme: write http://es:9200 or https://es:9200",
 		"elastic/scheme": `endpoints[0]: "localhost:9200" is neither http:// nor https://`,
@@ -88,6 +101,8 @@ func TestInvalidConfig(t *testing.T) {
 		"elastic/broken": "endpoints[0]: \"localhost:9200\" is part of no valid URL: write http://HOST:9200, with %XX for special characters in user and password\n" +
 			"endpoints[1]: \"localhost:port\" is part of no valid URL: write http://HOST:9200, with %XX for special characters in user and password",
 		"elastic/index":        `index is "Modtap": use lower-case letters, digits, '-', '_' and '.', a letter or digit first, at most 200`,
+		"elastic/spans_index":  `spans_index is "Spans": use lower-case letters, digits, '-', '_' and '.', a letter or digit first, at most 200`,
+		"elastic/one_index":    `index and spans_index are both "modtap": name two, requests and spans have different fields`,
 		"elastic/password":     "password is set without user: set both or neither",
 		"elastic/two_users":    "user is set and endpoints name a user too: keep one of them",
 		"elastic/user_and_key": "api_key and a user are both set: keep one of them",

@@ -47,7 +47,7 @@ func TestDocumentsLieInTheIndexOfTheirDay(t *testing.T) {
 	require.NoError(t, logs.ConsumeLogs(t.Context(), records("1", "3")), "what is there already is no error")
 	assert.ElementsMatch(t, []string{"1", "2", "3"}, c.ids())
 	assert.Len(t, c.bulks, 2)
-	assert.Equal(t, []string{"modtap-requests 1 [modtap-requests-*]"}, c.templates, "once")
+	assert.Equal(t, []string{"modtap-requests 2 [modtap-requests-*]"}, c.templates, "once")
 }
 
 func TestAPIKey(t *testing.T) {
@@ -59,7 +59,7 @@ func TestAPIKey(t *testing.T) {
 }
 
 func TestALaterTemplateIsKept(t *testing.T) {
-	for existing, want := range map[int]int{1: 0, 2: 0} {
+	for existing, want := range map[int]int{1: 1, 2: 0, 3: 0} {
 		c := newCluster(t)
 		c.existing = existing
 		require.NoError(t, started(t, settings(), direct(c.URL)).ConsumeLogs(t.Context(), records("1")))
@@ -131,7 +131,7 @@ func TestTheErrorCarriesOnlyWhatFailed(t *testing.T) {
 		}
 		return itemFate{status: http.StatusCreated}
 	}
-	e, err := newExporter(direct(c.URL), settings())
+	e, err := newLogsExporter(direct(c.URL), settings())
 	require.NoError(t, err)
 	require.NoError(t, e.start(t.Context(), componenttest.NewNopHost()))
 	t.Cleanup(func() { assert.NoError(t, e.shutdown(t.Context())) })
@@ -176,10 +176,10 @@ func TestRefusedDocumentsAreCountedAndTold(t *testing.T) {
 	kind, _ := points[0].Attributes.Value("error.type")
 	assert.Equal(t, "mapper_parsing_exception", kind.AsString())
 
-	require.Equal(t, 1, observed.Len(), "once a minute")
+	require.Equal(t, 1, observed.FilterLevelExact(zapcore.WarnLevel).Len(), "once a minute")
 	assert.Equal(t, map[string]any{
 		"index": "modtap-requests-2026.11.22", "event.id": "bad1", "status": int64(400),
-		"error.type": "mapper_parsing_exception", "reason": "failed to parse: the cause",
+		"error.type": "mapper_parsing_exception", "reason": "failed to parse: the cause", "dead_letter": "",
 	}, observed.All()[0].ContextMap())
 }
 
@@ -205,7 +205,7 @@ func TestABatchThatIsTooLargeIsHalved(t *testing.T) {
 
 func TestFaultsOfAWholeRequest(t *testing.T) {
 	for status, permanent := range map[int]bool{
-		http.StatusBadRequest: true, http.StatusUnauthorized: false, http.StatusForbidden: false,
+		http.StatusUnauthorized: false, http.StatusForbidden: false,
 		http.StatusTooManyRequests: false, http.StatusInternalServerError: false, http.StatusBadGateway: false,
 	} {
 		t.Run(http.StatusText(status), func(t *testing.T) {
@@ -344,7 +344,7 @@ func TestLifecycle(t *testing.T) {
 }
 
 func TestStartAndShutdownTwice(t *testing.T) {
-	e, err := newExporter(direct("http://localhost:9200"), settings())
+	e, err := newLogsExporter(direct("http://localhost:9200"), settings())
 	require.NoError(t, err)
 	require.NoError(t, e.shutdown(t.Context()))
 	host := componenttest.NewNopHost()
@@ -354,12 +354,12 @@ func TestStartAndShutdownTwice(t *testing.T) {
 }
 
 func BenchmarkDocuments(b *testing.B) {
-	e, err := newExporter(direct("http://localhost:9200"), settings())
+	e, err := newLogsExporter(direct("http://localhost:9200"), settings())
 	require.NoError(b, err)
 	batch := records(strings.Split(strings.Repeat("0123456789,", 511)+"x", ",")...)
 	b.ReportAllocs()
 	for b.Loop() {
-		if len(e.documents(batch)) != 512 {
+		if e.batcher.logs(batch).len() != 512 {
 			b.Fatal("documents are missing")
 		}
 	}

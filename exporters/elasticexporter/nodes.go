@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"net/url"
 	"sync/atomic"
+	"time"
 
 	"github.com/olivere/elastic/v7"
 )
@@ -17,10 +18,21 @@ import (
 // nodes are the cluster's nodes. Each has a client of its own, since a client
 // that knows several never returns to one that failed while others answer.
 type nodes struct {
-	clients   []*elastic.Client
+	clients   []*node
 	next      atomic.Uint64
-	transport *http.Transport
+	transport *transport
 }
+
+// node is one of them. One that left a request without an answer until the end
+// of its time rests, so that not every other batch waits for it.
+type node struct {
+	*elastic.Client
+
+	restsUntil atomic.Int64 // In nanoseconds of the Unix time.
+}
+
+// rest is how long a node is used only if all others can't be reached.
+const rest = 30 * time.Second
 
 // newNodes makes the clients without asking anything of the cluster.
 func newNodes(ctx context.Context, cfg *Config) (*nodes, error) {
@@ -28,23 +40,23 @@ func newNodes(ctx context.Context, cfg *Config) (*nodes, error) {
 	if err != nil {
 		return nil, fmt.Errorf("tls: %w", err)
 	}
-	transport := http.DefaultTransport.(*http.Transport).Clone()
-	transport.TLSClientConfig = tlsConfig
+	base := http.DefaultTransport.(*http.Transport).Clone()
+	base.TLSClientConfig = tlsConfig
 	if queue := cfg.QueueConfig.Get(); queue != nil {
-		transport.MaxIdleConnsPerHost = queue.NumConsumers
+		base.MaxIdleConnsPerHost = queue.NumConsumers
 	}
-	n := &nodes{transport: transport}
+	n := &nodes{transport: newTransport(base, cfg.Compression.IsCompressed())}
 	for i, raw := range cfg.Endpoints {
-		client, err := newClient(cfg, raw, transport)
+		client, err := newClient(cfg, raw, n.transport)
 		if err != nil {
 			return nil, fmt.Errorf("endpoints[%d]: %w", i, err)
 		}
-		n.clients = append(n.clients, client)
+		n.clients = append(n.clients, &node{Client: client})
 	}
 	return n, nil
 }
 
-func newClient(cfg *Config, raw string, transport *http.Transport) (*elastic.Client, error) {
+func newClient(cfg *Config, raw string, transport http.RoundTripper) (*elastic.Client, error) {
 	u, err := parseEndpoint(raw)
 	if err != nil {
 		return nil, err
@@ -69,16 +81,17 @@ func newClient(cfg *Config, raw string, transport *http.Transport) (*elastic.Cli
 	)
 }
 
-// do calls the nodes in turn until one can be reached.
+// do calls the nodes in turn until one can be reached, those that rest last.
 func (n *nodes) do(ctx context.Context, call func(*elastic.Client) error) error {
-	first := n.next.Add(1)
 	var errs []error
-	for i := range uint64(len(n.clients)) {
-		client := n.clients[(first+i)%uint64(len(n.clients))]
-		err := call(client)
+	for _, node := range n.order(time.Now()) {
+		err := call(node.Client)
 		if elastic.IsConnErr(err) {
 			// After a call that failed the client rests for one.
-			err = call(client)
+			err = call(node.Client)
+		}
+		if errors.Is(ctx.Err(), context.DeadlineExceeded) {
+			node.restsUntil.Store(time.Now().Add(rest).UnixNano())
 		}
 		if err == nil || ctx.Err() != nil || !isUnreachable(err) {
 			return err
@@ -88,6 +101,20 @@ func (n *nodes) do(ctx context.Context, call func(*elastic.Client) error) error 
 	return errors.Join(errs...)
 }
 
+func (n *nodes) order(now time.Time) []*node {
+	first := n.next.Add(1)
+	awake, resting := make([]*node, 0, len(n.clients)), []*node(nil)
+	for i := range uint64(len(n.clients)) {
+		node := n.clients[(first+i)%uint64(len(n.clients))]
+		if node.restsUntil.Load() > now.UnixNano() {
+			resting = append(resting, node)
+		} else {
+			awake = append(awake, node)
+		}
+	}
+	return append(awake, resting...)
+}
+
 // isUnreachable tells whether no answer came at all.
 func isUnreachable(err error) bool {
 	var inTransport *url.Error
@@ -95,8 +122,8 @@ func isUnreachable(err error) bool {
 }
 
 func (n *nodes) close() {
-	for _, client := range n.clients {
-		client.Stop()
+	for _, node := range n.clients {
+		node.Stop()
 	}
-	n.transport.CloseIdleConnections()
+	n.transport.base.CloseIdleConnections()
 }

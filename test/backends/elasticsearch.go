@@ -22,9 +22,15 @@ type ElasticsearchServer struct {
 // Elasticsearch starts one node. A restart keeps its indices.
 func Elasticsearch(tb testing.TB) *ElasticsearchServer {
 	tb.Helper()
-	dir := need(tb, elasticsearchRecipe)
-	path := toolPath(tb, elasticsearchRecipe.title, javaTool)
-	server := launch(tb, elasticsearchRecipe.title, 2, func(root string, ports []int) plan {
+	return &ElasticsearchServer{Server: searchNode(tb, elasticsearchRecipe)}
+}
+
+// searchNode starts one node of a server that [searchRecipe] built.
+func searchNode(tb testing.TB, r recipe) *Server {
+	tb.Helper()
+	dir := need(tb, r)
+	path := toolPath(tb, r.title, javaTool)
+	return launch(tb, r.title, 2, func(root string, ports []int) plan {
 		address := loopback(ports[0])
 		return plan{
 			command: command{
@@ -38,16 +44,23 @@ func Elasticsearch(tb testing.TB) *ElasticsearchServer {
 			ready: answers("http://" + address + "/_cluster/health?wait_for_status=yellow&timeout=1s"),
 		}
 	})
-	return &ElasticsearchServer{Server: server}
 }
 
-func buildElasticsearch(ctx context.Context, modules, dir string) error {
-	source := filepath.Join(modules, "elasticsearch")
-	lib := filepath.Join(dir, "lib")
-	if err := run(ctx, source, nil, "mvn", "-q", "-B", "dependency:copy-dependencies", "-DoutputDirectory="+lib); err != nil {
-		return err
+// searchRecipe brings a search server by Maven and compiles the Main beside it; name is the folder below modules of both.
+func searchRecipe(name, title, cold string) recipe {
+	return recipe{
+		name: name, title: title, cold: cold,
+		tools:  []tool{javaTool, javacTool, mavenTool},
+		inputs: []string{name + "/pom.xml", name + "/Main.java"},
+		build: func(ctx context.Context, modules, dir string) error {
+			source := filepath.Join(modules, name)
+			lib := filepath.Join(dir, "lib")
+			if err := run(ctx, source, nil, "mvn", "-q", "-B", "dependency:copy-dependencies", "-DoutputDirectory="+lib); err != nil {
+				return err
+			}
+			return run(ctx, source, nil, "javac", "-cp", filepath.Join(lib, "*"), "-d", dir, "Main.java")
+		},
 	}
-	return run(ctx, source, nil, "javac", "-cp", filepath.Join(lib, "*"), "-d", dir, "Main.java")
 }
 
 // Hit is one document that was found.

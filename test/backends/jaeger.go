@@ -4,6 +4,7 @@
 package backends
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"net/http"
@@ -24,8 +25,8 @@ type JaegerServer struct {
 	Thrift string
 }
 
-// Jaeger starts Jaeger all-in-one. A restart loses its traces.
-func Jaeger(tb testing.TB) *JaegerServer {
+// Jaeger starts Jaeger all-in-one; args are more command-line arguments. A restart loses its traces.
+func Jaeger(tb testing.TB, args ...string) *JaegerServer {
 	tb.Helper()
 	dir := need(tb, jaegerRecipe)
 	flags := []string{
@@ -35,15 +36,15 @@ func Jaeger(tb testing.TB) *JaegerServer {
 	var addresses []string
 	server := launch(tb, jaegerRecipe.title, len(flags), func(_ string, ports []int) plan {
 		addresses = addresses[:0]
-		args := []string{"--memory.max-traces=100000", "--log-level=warn"}
+		all := append([]string{"--memory.max-traces=100000", "--log-level=warn"}, args...)
 		for i, flag := range flags {
 			addresses = append(addresses, loopback(ports[i]))
-			args = append(args, flag+"="+addresses[i])
+			all = append(all, flag+"="+addresses[i])
 		}
 		return plan{
 			command: command{
 				path: filepath.Join(dir, "jaeger"),
-				args: args,
+				args: all,
 				// Else it traces itself, to whatever listens on the default port.
 				env: []string{"SPAN_STORAGE_TYPE=memory", "OTEL_TRACES_SAMPLER=always_off"},
 			},
@@ -74,6 +75,7 @@ type Span struct {
 	Events     []Event
 	Service    string
 	Process    map[string]any // The resource's attributes, as Tags.
+	Warnings   []string       // What Jaeger found wrong with it.
 }
 
 // Reference points to another span: its parent (Kind CHILD_OF) or a link (FOLLOWS_FROM).
@@ -128,6 +130,7 @@ type wireSpan struct {
 	Duration   int64       `json:"duration"`
 	Tags       wireTags    `json:"tags"`
 	ProcessID  string      `json:"processID"`
+	Warnings   []string    `json:"warnings"`
 	Logs       []struct {
 		Time   int64    `json:"timestamp"`
 		Fields wireTags `json:"fields"`
@@ -145,7 +148,7 @@ func (w wireTrace) decode() (Trace, error) {
 	for _, s := range w.Spans {
 		span := Span{
 			TraceID: s.TraceID, SpanID: s.SpanID, Operation: s.Operation, References: s.References, Start: s.Start, Duration: s.Duration,
-			Service: w.Processes[s.ProcessID].Service,
+			Service: w.Processes[s.ProcessID].Service, Warnings: s.Warnings,
 		}
 		var err error
 		if span.Tags, err = s.Tags.decode(); err != nil {
@@ -172,7 +175,7 @@ func (w wireTags) decode() (map[string]any, error) {
 		var err error
 		if tag.Type == "int64" {
 			var number int64
-			err = json.Unmarshal(tag.Value, &number)
+			err = json.Unmarshal(bytes.Trim(tag.Value, `"`), &number) // A string where JavaScript can't hold it.
 			tags[tag.Key] = number
 		} else {
 			var value any

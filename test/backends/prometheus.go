@@ -9,14 +9,19 @@ import (
 	"net/http"
 	"net/url"
 	"path/filepath"
+	"slices"
 	"strconv"
+	"strings"
 	"testing"
+	"time"
 )
 
 // PrometheusOptions configure Prometheus. The zero value scrapes nothing.
 type PrometheusOptions struct {
 	// Scrape are targets (host:port, path /metrics), scraped every second as job "test". Prometheus begins 5 seconds after its start.
 	Scrape []string
+	// Job are more lines for the scrape job, one key each, such as "honor_labels: true".
+	Job []string
 	// Args are more command-line arguments.
 	Args []string
 }
@@ -32,13 +37,7 @@ func Prometheus(tb testing.TB, o PrometheusOptions) *PrometheusServer {
 	path := toolPath(tb, prometheusRecipe.title, prometheusTool)
 	server := launch(tb, prometheusRecipe.title, 1, func(root string, ports []int) plan {
 		file := filepath.Join(root, "prometheus.yml")
-		writeConfig(tb, file, func(w io.Writer) error {
-			fmt.Fprint(w, "global: {scrape_interval: 1s, scrape_timeout: 1s}\nscrape_configs:\n- job_name: test\n  static_configs:\n  - targets:\n")
-			for _, target := range o.Scrape {
-				fmt.Fprintf(w, "    - %q\n", target)
-			}
-			return nil
-		})
+		writeConfig(tb, file, func(w io.Writer) error { return writeScrapes(w, o) })
 		address := loopback(ports[0])
 		return plan{
 			command: command{
@@ -53,6 +52,21 @@ func Prometheus(tb testing.TB, o PrometheusOptions) *PrometheusServer {
 		}
 	})
 	return &PrometheusServer{Server: server}
+}
+
+// writeScrapes writes the part of the configuration that names the targets; keys are more lines for the scrape job.
+func writeScrapes(w io.Writer, o PrometheusOptions, keys ...string) error {
+	var b strings.Builder
+	b.WriteString("global: {scrape_interval: 1s, scrape_timeout: 1s}\nscrape_configs:\n- job_name: test\n")
+	for _, key := range slices.Concat(keys, o.Job) {
+		fmt.Fprintf(&b, "  %s\n", key)
+	}
+	b.WriteString("  static_configs:\n  - targets:\n")
+	for _, target := range o.Scrape {
+		fmt.Fprintf(&b, "    - %q\n", target)
+	}
+	_, err := io.WriteString(w, b.String())
+	return err
 }
 
 // Sample is one element of an instant vector.
@@ -92,4 +106,41 @@ func (p *PrometheusServer) Query(tb testing.TB, expression string) []Sample {
 		samples = append(samples, Sample{Labels: element.Metric, Value: value})
 	}
 	return samples
+}
+
+// Exemplar is one exemplar that Prometheus keeps.
+type Exemplar struct {
+	// Series are the labels of the series it belongs to, the metric's name as "__name__".
+	Series map[string]string
+	// Labels are its own, such as trace_id and span_id.
+	Labels map[string]string
+	Value  float64
+}
+
+// Exemplars returns the exemplars of the last hour of the series that an expression selects.
+func (p *PrometheusServer) Exemplars(tb testing.TB, expression string) []Exemplar {
+	tb.Helper()
+	var answer struct {
+		Data []struct {
+			Series    map[string]string `json:"seriesLabels"`
+			Exemplars []struct {
+				Labels map[string]string `json:"labels"`
+				Value  float64           `json:"value,string"`
+			} `json:"exemplars"`
+		} `json:"data"`
+	}
+	now := time.Now()
+	query := url.Values{
+		"query": {expression},
+		"start": {strconv.FormatInt(now.Add(-time.Hour).Unix(), 10)},
+		"end":   {strconv.FormatInt(now.Add(time.Minute).Unix(), 10)},
+	}
+	ask(tb, http.MethodGet, p.URL+"/api/v1/query_exemplars?"+query.Encode(), "", &answer)
+	var found []Exemplar
+	for _, series := range answer.Data {
+		for _, one := range series.Exemplars {
+			found = append(found, Exemplar{Series: series.Series, Labels: one.Labels, Value: one.Value})
+		}
+	}
+	return found
 }

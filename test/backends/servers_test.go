@@ -11,12 +11,15 @@ import (
 	"net/http/httptest"
 	"net/url"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"syscall"
 	"testing"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 )
@@ -125,6 +128,31 @@ func TestPrometheus(t *testing.T) {
 	stops(t, s.Server)
 }
 
+func TestPrometheus3(t *testing.T) {
+	t.Parallel()
+	histograms := prometheus.NewHistogram(prometheus.HistogramOpts{Name: "answer", Buckets: []float64{1, 100}, NativeHistogramBucketFactor: 1.1})
+	histograms.(prometheus.ExemplarObserver).ObserveWithExemplar(42, prometheus.Labels{"trace_id": "abc"})
+	registry := prometheus.NewRegistry()
+	registry.MustRegister(histograms)
+	target := httptest.NewServer(promhttp.HandlerFor(registry, promhttp.HandlerOpts{}))
+	t.Cleanup(target.Close)
+	s := Prometheus3(t, PrometheusOptions{Scrape: []string{strings.TrimPrefix(target.URL, "http://")}})
+	Await(t, 20*time.Second, "the first scrape", func() bool { return len(s.Query(t, "histogram_sum(answer)")) == 1 })
+	assert.InDelta(t, 42, s.Query(t, "histogram_sum(answer)")[0].Value, 0, "native")
+	assert.InDelta(t, 1, s.Query(t, `answer_bucket{le="100.0"}`)[0].Value, 0, "classic")
+	for _, name := range []string{"answer", "answer_bucket"} {
+		found := s.Exemplars(t, name)
+		require.Len(t, found, 1)
+		assert.Equal(t, map[string]string{"trace_id": "abc"}, found[0].Labels)
+		assert.Equal(t, name, found[0].Series["__name__"])
+		assert.InDelta(t, 42, found[0].Value, 0)
+	}
+	stops(t, s.Server)
+	output, err := exec.CommandContext(t.Context(), Promtool3(t), "--version").CombinedOutput()
+	require.NoError(t, err)
+	assert.Contains(t, string(output), "promtool, version")
+}
+
 func TestJaeger(t *testing.T) {
 	t.Parallel()
 	s := Jaeger(t)
@@ -181,6 +209,22 @@ func TestElasticsearch(t *testing.T) {
 	assert.Equal(t, "a", hits[0].ID)
 	assert.JSONEq(t, `{"status":404,"operation":"zip"}`, string(hits[0].Source))
 	assert.Len(t, s.Search(t, "requests-*", ""), 2)
+	stops(t, s.Server)
+}
+
+func TestOpenSearch(t *testing.T) {
+	t.Parallel()
+	s := OpenSearch(t)
+	_, err := fetch(t.Context(), http.MethodPut, s.URL+"/_index_template/stream", `{"index_patterns":["stream"],"data_stream":{}}`)
+	require.NoError(t, err)
+	_, err = fetch(t.Context(), http.MethodPut, s.URL+"/stream/_create/a", `{"@timestamp":"2026-11-22T13:32:23Z","status":404}`)
+	require.NoError(t, err)
+
+	assert.Equal(t, 1, s.Count(t, "stream", "status:404"))
+	hits := s.Search(t, "stream", "")
+	require.Len(t, hits, 1)
+	assert.Equal(t, "a", hits[0].ID)
+	assert.Contains(t, hits[0].Index, ".ds-stream-", "a backing index")
 	stops(t, s.Server)
 }
 

@@ -1,0 +1,28 @@
+// Copyright The Modtap Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package healthextension
+
+import (
+	"errors"
+
+	"go.opentelemetry.io/collector/component"
+	"go.opentelemetry.io/collector/config/confighttp"
+)
+
+// Config is what a user writes below extensions::health.
+type Config struct {
+	// HTTP is upstream's whole server configuration (endpoint, tls, auth, cors, ...).
+	// The endpoint's default is 127.0.0.1:13133.
+	HTTP confighttp.ServerConfig `mapstructure:",squash"`
+}
+
+var _ component.Config = (*Config)(nil)
+
+// Validate returns an error if there is no address to listen on.
+func (c *Config) Validate() error {
+	if c.HTTP.NetAddr.Endpoint == "" {
+		return errors.New("endpoint: empty; write HOST:PORT, 127.0.0.1:13133 for one")
+	}
+	return nil
+}
