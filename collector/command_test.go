@@ -64,7 +64,7 @@ func TestBadConfiguration(t *testing.T) {
 			otlp("exporters.otlp_http.sending_queue.num_consumers=-3"), nil,
 			"exporters::otlp_http: at least one endpoint must be specified; exporters::otlp_http::sending_queue: `num_consumers` must be positive",
 		},
-		{"not an address", otlp("extensions.health_check.endpoint=8080"), nil, `extensions::health_check::endpoint: "8080" isn't an address to listen on; write HOST:PORT, 127.0.0.1:8081 for one`},
+		{"not an address", otlp("extensions.health.endpoint=8080"), nil, `extensions::health::endpoint: "8080" isn't an address to listen on; write HOST:PORT, 127.0.0.1:8081 for one`},
 		{
 			"port taken by the receiver",
 			otlp("receivers.otlp.protocols.http.endpoint=" + busy), nil,
@@ -72,13 +72,13 @@ func TestBadConfiguration(t *testing.T) {
 		},
 		{
 			"port taken, by name",
-			otlp("extensions.health_check.endpoint=localhost:" + busyPort), nil,
-			"extensions::health_check::endpoint: address localhost:" + busyPort + " already in use; stop what listens there or set it to another address",
+			otlp("extensions.health.endpoint=localhost:" + busyPort), nil,
+			"extensions::health::endpoint: address localhost:" + busyPort + " already in use; stop what listens there or set it to another address",
 		},
 		{
 			"two listeners on one port",
-			otlp("extensions.health_check.endpoint=127.0.0.1:4999", "receivers.otlp.protocols.http.endpoint=0.0.0.0:4999"), nil,
-			"receivers::otlp::protocols::http::endpoint: address 0.0.0.0:4999 is also that of extensions::health_check::endpoint; give each listener a port of its own",
+			otlp("extensions.health.endpoint=127.0.0.1:4999", "receivers.otlp.protocols.http.endpoint=0.0.0.0:4999"), nil,
+			"receivers::otlp::protocols::http::endpoint: address 0.0.0.0:4999 is also that of extensions::health::endpoint; give each listener a port of its own",
 		},
 		{"missing file", []string{"--config", "testdata/nope.yaml"}, nil, "--config testdata/nope.yaml: no such file or directory; name a file, or modtap:base for the embedded configuration"},
 		{"unknown scheme", []string{"--config", "foo:bar"}, nil, "--config foo:bar: unknown scheme; name a file, or modtap:base for the embedded configuration"},

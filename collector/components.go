@@ -6,7 +6,6 @@ package collector
 import (
 	"runtime/debug"
 
-	"github.com/open-telemetry/opentelemetry-collector-contrib/extension/healthcheckextension"
 	"github.com/prometheus/client_golang/prometheus"
 	"go.opentelemetry.io/collector/component"
 	"go.opentelemetry.io/collector/confmap"
@@ -77,7 +76,6 @@ func extensions(announce announcer, queues *queuefile.Findings) []part[extension
 	return []part[extension.Factory]{
 		{healthextension.NewFactory(healthextension.WithAnnounce(announce)), "github.com/modtap/modtap/collector/extensions/healthextension"},
 		{queuefile.Factory(queues), "github.com/open-telemetry/opentelemetry-collector-contrib/extension/storage/filestorage"},
-		{healthcheckextension.NewFactory(), "github.com/open-telemetry/opentelemetry-collector-contrib/extension/healthcheckextension"},
 	}
 }
 

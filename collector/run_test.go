@@ -210,12 +210,12 @@ func TestWelcome(t *testing.T) {
 			"exporters::jsonlines::path":               "-",
 			"exporters::elastic::endpoints":            "https://u:secret@es:9200 http://v:secret@es2:9200",
 			"exporters::otlp_http/jaeger::endpoint":    "http://jaeger:4318",
-			"extensions::health_check::endpoint":       "127.0.0.1:13133",
-			"extensions::health_check/other::endpoint": "127.0.0.1:0",
+			"extensions::health::endpoint":       "127.0.0.1:13133",
+			"extensions::health/other::endpoint": "127.0.0.1:0",
 		},
 		used: map[string]bool{
 			"receivers::goproxy": true, "exporters::prometheus": true, "exporters::jsonlines": true, "exporters::elastic": true,
-			"exporters::otlp_http/jaeger": true, "extensions::health_check": true,
+			"exporters::otlp_http/jaeger": true, "extensions::health": true,
 		},
 	}
 	p := &places{}

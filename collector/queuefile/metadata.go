@@ -5,6 +5,7 @@ package queuefile
 
 import (
 	"errors"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -106,23 +107,18 @@ func (m *metadata) holds(index uint64) bool {
 	if index >= m.read && index < m.write {
 		return true
 	}
-	for _, d := range m.dispatched {
-		if d == index {
-			return true
-		}
-	}
-	return false
+	return slices.Contains(m.dispatched, index)
 }
 
 // oldest returns the index of the oldest request; false if the queue is empty.
 func (m *metadata) oldest() (uint64, bool) {
-	oldest, any := m.read, m.read < m.write
+	oldest, some := m.read, m.read < m.write
 	for _, d := range m.dispatched {
-		if !any || d < oldest {
-			oldest, any = d, true
+		if !some || d < oldest {
+			oldest, some = d, true
 		}
 	}
-	return oldest, any
+	return oldest, some
 }
 
 // newer reports whether m was written after o: both indices only ever rise.

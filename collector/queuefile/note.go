@@ -56,8 +56,8 @@ func (n *note) put(index uint64, now time.Time) {
 }
 
 // sent forgets the marks before the oldest request that is left.
-func (n *note) sent(oldest uint64, any bool) {
-	if !any {
+func (n *note) sent(oldest uint64, some bool) {
+	if !some {
 		n.Marks = nil
 		return
 	}

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -51,7 +52,7 @@ func fill(tb testing.TB, requests, size int) string {
 		records.AppendEmpty().Body().SetStr(strings.Repeat("x", size))
 		value, err := request.MarshalLogs(tb.Context(), ld)
 		require.NoError(tb, err)
-		require.NoError(tb, w.put(fmt.Sprint(10+i), value))
+		require.NoError(tb, w.put(strconv.Itoa(10+i), value))
 		state.items += 2
 		state.bytes += int64(len(value))
 	}

@@ -74,7 +74,7 @@ func (r *goproxyReceiver) Start(ctx context.Context, host component.Host) error 
 		r.abandon(ctx)
 		return err
 	}
-	r.engine.Start()
+	r.engine.Start() //nolint:contextcheck // its own metrics belong to no call
 	for _, l := range r.listeners {
 		l.serve(host)
 		r.announce(l.what(), l.url(), l.note)
