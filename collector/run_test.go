@@ -204,14 +204,14 @@ func TestGate(t *testing.T) {
 func TestWelcome(t *testing.T) {
 	e := &effective{
 		values: map[string]string{
-			"receivers::goproxy::ingress::endpoint":    "127.0.0.1:0",
-			"exporters::prometheus::endpoint":          "127.0.0.1:9464",
-			"exporters::prometheus/unused::endpoint":   "127.0.0.1:9465",
-			"exporters::jsonlines::path":               "-",
-			"exporters::elastic::endpoints":            "https://u:secret@es:9200 http://v:secret@es2:9200",
-			"exporters::otlp_http/jaeger::endpoint":    "http://jaeger:4318",
-			"extensions::health::endpoint":       "127.0.0.1:13133",
-			"extensions::health/other::endpoint": "127.0.0.1:0",
+			"receivers::goproxy::ingress::endpoint":  "127.0.0.1:0",
+			"exporters::prometheus::endpoint":        "127.0.0.1:9464",
+			"exporters::prometheus/unused::endpoint": "127.0.0.1:9465",
+			"exporters::jsonlines::path":             "-",
+			"exporters::elastic::endpoints":          "https://u:secret@es:9200 http://v:secret@es2:9200",
+			"exporters::otlp_http/jaeger::endpoint":  "http://jaeger:4318",
+			"extensions::health::endpoint":           "127.0.0.1:13133",
+			"extensions::health/other::endpoint":     "127.0.0.1:0",
 		},
 		used: map[string]bool{
 			"receivers::goproxy": true, "exporters::prometheus": true, "exporters::jsonlines": true, "exporters::elastic": true,

@@ -24,6 +24,7 @@ import (
 	"go.opentelemetry.io/collector/pdata/ptrace"
 	"go.opentelemetry.io/otel/sdk/metric/metricdata"
 	"go.uber.org/goleak"
+	"go.uber.org/zap"
 
 	"github.com/modtap/modtap/internal/exchange"
 	"github.com/modtap/modtap/internal/goproxy"
@@ -237,15 +238,23 @@ func TestShutdownIsBounded(t *testing.T) {
 	assert.Less(t, time.Since(start), 3*time.Second)
 }
 
+// BenchmarkBeginEnd is what an exchange costs on the request path.
 func BenchmarkBeginEnd(b *testing.B) {
-	e, err := New(Settings{Journal: journal.NewRing(16 << 20), Telemetry: componenttest.NewNopTelemetrySettings()})
+	mapped, err := journal.Open(b.TempDir(), 64<<20, zap.NewNop())
 	require.NoError(b, err)
-	end := exchange.End{Status: 200, Attempts: make([]exchange.Attempt, 1)}
-	begin := exchange.Begin{Method: "GET", Path: zipPath, Scheme: "http", UserAgent: "Go-http-client/1.1"}
-	b.ReportAllocs()
-	for b.Loop() {
-		e.Begin(&begin, goproxy.Zip)
-		e.End(&begin, goproxy.Zip, &end)
+	for name, j := range map[string]journal.Journal{"memory": journal.NewRing(16 << 20), "mapped": mapped} {
+		b.Run(name, func(b *testing.B) {
+			e, err := New(Settings{Journal: j, Telemetry: componenttest.NewNopTelemetrySettings()})
+			require.NoError(b, err)
+			end := exchange.End{Status: 200, Attempts: make([]exchange.Attempt, 1)}
+			begin := exchange.Begin{Method: "GET", Path: zipPath, Scheme: "http", UserAgent: "Go-http-client/1.1"}
+			b.ReportAllocs()
+			for b.Loop() {
+				e.Begin(&begin, goproxy.Zip)
+				e.End(&begin, goproxy.Zip, &end)
+			}
+		})
+		require.NoError(b, j.Close())
 	}
 }
 
