@@ -35,6 +35,11 @@ backends:
 e2e: backends
 	$(GO) test -v -count=1 -p 1 -timeout 35m ./test/...
 
+# Each fault at full length; test has the short form. About three quarters of an hour.
+.PHONY: faults
+faults: backends
+	MODTAP_FAULTS=full $(GO) test -v -count=1 -timeout 120m ./test/faults
+
 bench: backends
 	$(GO) test -run '^$$' -bench Proxies -benchtime 1x -timeout 60m ./test/bench
 

@@ -17,7 +17,7 @@ const (
 	// are: it sends them side by side, or at once after an answer.
 	askedWithin = exchange.Time(2 * time.Second)
 	// maxAsked bounds what is remembered of one client, maxClients of how many.
-	maxAsked   = 64
+	maxAsked   = 256
 	maxClients = 10_000
 )
 
@@ -83,6 +83,12 @@ func (h *habits) judge(b *exchange.Begin, e *exchange.End, v *Verdict) {
 	if v.Outcome == NotFound && slices.ContainsFunc(list, func(a asked) bool { return related(a.Module, this.Module) }) {
 		v.Outcome = Probe
 	}
+}
+
+// canBeProbe reports whether a "not found" is one of those that the go command
+// asks for side by side: the others may come a moment later.
+func canBeProbe(b *exchange.Begin, e *exchange.End) bool {
+	return e.Disposition == exchange.Complete && outcome(e) == NotFound && isQuery(goproxy.Parse(b.Path))
 }
 
 // twin reports whether the client had the same answer just before it asked; each

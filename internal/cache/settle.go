@@ -32,11 +32,13 @@ type Settler struct {
 	habits *habits
 	parts  *downloads
 
-	run     string
-	last    exchange.Time
-	open    map[uint64]*exchange.Begin
-	order   []uint64 // the open ones' ids and some that are closed, oldest first
-	waiting []waiting
+	run  string
+	last exchange.Time
+	open map[uint64]*exchange.Begin
+	// doubtful are open exchanges whose end may be among what was damaged.
+	doubtful map[uint64]bool
+	order    []uint64 // the open ones' ids and some that are closed, oldest first
+	waiting  []waiting
 }
 
 // waiting is an exchange in its settling window. Windows have one length, so
@@ -47,11 +49,9 @@ type waiting struct {
 }
 
 // NewSettler returns a Settler that waits for window after an exchange's end,
-// where the egress is seen, and calls tell for each settled exchange.
+// where something can come that changes the verdict, and calls tell for each
+// settled exchange.
 func NewSettler(window time.Duration, settings JoinSettings, tell func(Settled)) *Settler {
-	if !settings.Egress {
-		window = 0 // nothing could come that changes a verdict
-	}
 	return &Settler{window: window, tell: tell, join: newJoin(settings), habits: newHabits(), parts: newDownloads(), open: make(map[uint64]*exchange.Begin)}
 }
 
@@ -77,6 +77,16 @@ func (s *Settler) Add(r exchange.Record) {
 	}
 }
 
+// Damaged says that records couldn't be read which had been told from in an earlier
+// run: exchanges that are open may have been told with their true end. They aren't
+// told as interrupted when the next run starts.
+func (s *Settler) Damaged() {
+	s.doubtful = make(map[uint64]bool, len(s.open))
+	for id := range s.open {
+		s.doubtful[id] = true
+	}
+}
+
 // Waiting reports whether an exchange waits for time to pass.
 func (s *Settler) Waiting() bool { return len(s.waiting) > 0 }
 
@@ -92,11 +102,20 @@ func (s *Settler) end(e *exchange.End) {
 	s.trim()
 	s.join.ended(b, e)
 	settled := Settled{Run: s.run, Begin: b, End: e}
-	if b.Side == exchange.Egress || conclusive(e) || s.window <= 0 {
+	if s.window <= 0 || !s.canChange(b, e) {
 		s.judge(settled)
 		return
 	}
 	s.waiting = append(s.waiting, waiting{closes: e.Time.Add(s.window), s: settled})
+}
+
+// canChange reports whether what comes later can change the verdict: a fetch at
+// the egress, or a question that makes a "not found" a probe.
+func (s *Settler) canChange(b *exchange.Begin, e *exchange.End) bool {
+	if b.Side == exchange.Egress || e.Disposition == exchange.Refused || e.Disposition == exchange.Interrupted {
+		return false
+	}
+	return s.join.settings.Egress && e.Cache.Embedded == "" || canBeProbe(b, e)
 }
 
 func (s *Settler) settle(now exchange.Time) {
@@ -115,13 +134,13 @@ func (s *Settler) interrupt() {
 	}
 	s.waiting = nil
 	for _, id := range s.order {
-		if b := s.open[id]; b != nil {
+		if b := s.open[id]; b != nil && !s.doubtful[id] {
 			e := &exchange.End{ID: id, Time: max(s.last, b.Time), Disposition: exchange.Interrupted}
 			s.judge(Settled{Run: s.run, Begin: b, End: e})
 		}
 	}
 	clear(s.open)
-	s.order = nil
+	s.order, s.doubtful = nil, nil
 	s.join.reset()
 	s.habits = newHabits()
 }

@@ -23,16 +23,17 @@ var (
 
 // settlerState is a Settler as it is stored. Pointers within it are indices.
 type settlerState struct {
-	Run     string
-	Last    exchange.Time
-	Open    []*exchange.Begin // oldest first
-	Waiting []waitingState
-	Wiring  *wiring
-	Pending []pendingState
-	Fetches []fetchState
-	Clients map[string][]asked
-	Latest  exchange.Time
-	Broken  map[download]brokenOff
+	Run      string
+	Last     exchange.Time
+	Open     []*exchange.Begin // oldest first
+	Doubtful map[uint64]bool
+	Waiting  []waitingState
+	Wiring   *wiring
+	Pending  []pendingState
+	Fetches  []fetchState
+	Clients  map[string][]asked
+	Latest   exchange.Time
+	Broken   map[download]brokenOff
 }
 
 type waitingState struct {
@@ -59,7 +60,7 @@ type fetchState struct {
 // MarshalBinary returns all that s knows, but for its settings.
 func (s *Settler) MarshalBinary() ([]byte, error) {
 	state := settlerState{
-		Run: s.run, Last: s.last, Wiring: s.join.wiring,
+		Run: s.run, Last: s.last, Doubtful: s.doubtful, Wiring: s.join.wiring,
 		Clients: s.habits.clients, Latest: s.habits.latest, Broken: s.parts.broken,
 	}
 	for _, id := range s.order {
@@ -86,7 +87,7 @@ func (s *Settler) UnmarshalBinary(data []byte) error {
 	if err := s.join.restore(&state); err != nil {
 		return err
 	}
-	s.run, s.last = state.Run, state.Last
+	s.run, s.last, s.doubtful = state.Run, state.Last, state.Doubtful
 	for _, b := range state.Open {
 		s.open[b.ID] = b
 		s.order = append(s.order, b.ID)

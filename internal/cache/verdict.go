@@ -101,11 +101,6 @@ func Judge(e *exchange.End) Verdict {
 	return v
 }
 
-// conclusive reports whether nothing that comes later can change the verdict.
-func conclusive(e *exchange.End) bool {
-	return e.Cache.Embedded != "" || e.Disposition == exchange.Refused || e.Disposition == exchange.Interrupted
-}
-
 // checksumMismatch is what the go command's error says; proxies pass it on with a
 // status of their own, often 404.
 var checksumMismatch = []byte("checksum mismatch")

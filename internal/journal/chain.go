@@ -89,7 +89,12 @@ func (c *chain) Read(after Position, fn func(p Position, record []byte)) (last P
 		c.buf = make([]byte, MaxRecord)
 	}
 	last = after
-	take := func(d damage) { lost.Damaged += c.count(d) }
+	take := func(d damage) {
+		if c.count(d) {
+			lost.Damaged++
+			fn(d.from, nil)
+		}
+	}
 	w := walk{
 		buf:     c.buf,
 		hole:    c.hole,
@@ -147,16 +152,16 @@ func (c *chain) leave(at Position) {
 	c.reading, c.read = nil, at
 }
 
-// count returns 1 if the reader comes upon d for the first time.
-func (c *chain) count(d damage) uint64 {
+// count reports whether the reader comes upon d for the first time.
+func (c *chain) count(d damage) bool {
 	if d.from < c.told {
-		return 0
+		return false
 	}
 	c.told = d.to
 	if c.damaged != nil {
 		c.damaged(d)
 	}
-	return 1
+	return true
 }
 
 // hole returns how many bytes at off of s were given up.

@@ -26,10 +26,11 @@ type Journal interface {
 	// (after, if there was none) and what was lost before it could be read; each
 	// loss is reported once. after is zero or a position that Append or Read
 	// gave, in this run or an earlier one; where nothing is left there, Read
-	// starts at the next record that is. It stops at a record that is still
-	// being written, and somewhere behind what had been appended when it was
-	// called: a later call goes on from there. One reader at a time; fn must not
-	// keep record.
+	// starts at the next record that is. For a place that could not be read fn is
+	// called with where that place begins, and a nil record. Read stops at a
+	// record that is still being written, and somewhere behind what had been
+	// appended when it was called: a later call goes on from there. One reader at
+	// a time; fn must not keep record.
 	Read(after Position, fn func(p Position, record []byte)) (last Position, lost Loss)
 	// Release says that no record up to p is needed any more, by any reader.
 	Release(p Position)

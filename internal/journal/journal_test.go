@@ -47,12 +47,19 @@ func appendNumber(j Journal, n uint64, size int) Position {
 // readNumbers reads once; each record's position must lie behind the one before.
 func readNumbers(t *testing.T, j Journal, after Position) (got []uint64, last Position, lost Loss) {
 	prev := after
+	var damaged uint64
 	last, lost = j.Read(after, func(p Position, rec []byte) {
+		if rec == nil {
+			require.GreaterOrEqual(t, p, prev)
+			damaged++
+			return
+		}
 		require.Greater(t, p, prev)
 		prev = p
 		got = append(got, binary.LittleEndian.Uint64(rec))
 	})
 	require.Equal(t, prev, last)
+	require.LessOrEqual(t, damaged, lost.Damaged)
 	return got, last, lost
 }
 

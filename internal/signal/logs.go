@@ -27,7 +27,7 @@ func Logs(r Resource, told []*Told) plog.Logs {
 	records := sl.LogRecords()
 	records.EnsureCapacity(len(told))
 	for _, t := range told {
-		if t.Session == nil {
+		if t.HasRecord() {
 			record(t, records.AppendEmpty())
 		}
 	}

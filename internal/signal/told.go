@@ -27,6 +27,19 @@ type Told struct {
 	Request goproxy.Request
 }
 
+// HasSpan reports whether there is a span of t: a session has one where it is ours
+// to tell.
+func (t *Told) HasSpan() bool {
+	if t.Session == nil {
+		return true
+	}
+	_, ours := t.Session.RootSpan()
+	return ours
+}
+
+// HasRecord reports whether there is a log record of t: a session has none.
+func (t *Told) HasRecord() bool { return t.Session == nil }
+
 // Resource is the observed proxy.
 type Resource struct {
 	// ServiceName is service.name.

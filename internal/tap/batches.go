@@ -25,6 +25,8 @@ type batches struct {
 	*queue
 
 	name string
+	// wants reports whether the signal says anything of an exchange or a session.
+	wants func(*signal.Told) bool
 	// tell hands a batch to the consumer.
 	tell func(ctx context.Context, batch []*signal.Told) error
 	// cursor is what the consumer has; nil: it isn't kept.
@@ -40,8 +42,8 @@ type batches struct {
 	gaveUp  bool // because hold was over
 }
 
-func (e *Engine) newBatches(name string, tell func(context.Context, []*signal.Told) error) *batches {
-	b := &batches{queue: newQueue(), name: name, tell: tell, hold: e.settings.Hold, self: e.self, log: e.log}
+func (e *Engine) newBatches(name string, wants func(*signal.Told) bool, tell func(context.Context, []*signal.Told) error) *batches {
+	b := &batches{queue: newQueue(), name: name, wants: wants, tell: tell, hold: e.settings.Hold, self: e.self, log: e.log}
 	b.ctx, b.cancel = context.WithCancel(context.Background())
 	if c := e.keeper.cursors; c != nil {
 		b.cursor = c.slots[name]
@@ -97,7 +99,7 @@ func parts(items []queued) func(yield func([]queued) bool) {
 func (b *batches) deliver(items []queued) bool {
 	batch := make([]*signal.Told, 0, len(items))
 	for _, item := range items {
-		if item.told != nil && !b.cursor.covers(item) {
+		if item.told != nil && b.wants(item.told) && !b.cursor.covers(item) {
 			batch = append(batch, item.told)
 		}
 	}

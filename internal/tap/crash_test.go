@@ -6,6 +6,7 @@ package tap
 import (
 	"context"
 	"fmt"
+	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"strings"
@@ -177,4 +178,61 @@ func number(id string) string { return id[strings.LastIndexByte(id, '-')+1:] }
 func field(record, name string) string {
 	_, rest, _ := strings.Cut(record, name)
 	return strings.Fields(rest)[0]
+}
+
+// TestDamageTellsNothingTwice damages the journal that a crash left. What was told
+// isn't told again, ids are never given twice, and the counters begin anew rather
+// than go back.
+func TestDamageTellsNothingTwice(t *testing.T) {
+	for seed := range uint64(8) {
+		random := rand.New(rand.NewPCG(seed, seed))
+		dir := t.TempDir()
+		logs, metrics := new(consumertest.LogsSink), new(consumertest.MetricsSink)
+		first := keptEngine(t, dir, func(s *Settings) { s.Consumers = Consumers{Logs: logs, Metrics: metrics} })
+		first.Start()
+		for range 300 {
+			request(first, exchange.Hit)
+			time.Sleep(time.Millisecond)
+		}
+		time.Sleep(time.Duration(random.IntN(300)) * time.Millisecond)
+		left := crash(t, dir)
+		first.Shutdown(context.Background())
+
+		segments, err := filepath.Glob(filepath.Join(left, "journal", "*"))
+		require.NoError(t, err)
+		for _, path := range segments {
+			data, err := os.ReadFile(path)
+			require.NoError(t, err)
+			for range 10 {
+				data[random.IntN(100_000)]++
+			}
+			require.NoError(t, os.WriteFile(path, data, 0o600))
+		}
+		again, counted := new(consumertest.LogsSink), new(consumertest.MetricsSink)
+		second := keptEngine(t, left, func(s *Settings) { s.Consumers = Consumers{Logs: again, Metrics: counted} })
+		cursor := fmt.Sprintf("%010x", second.keeper.cursors.slots[logsSignal].seq)
+		second.Start()
+		request(second, exchange.Hit)
+		second.Shutdown(context.Background())
+
+		spans := make(map[string]string)
+		for id, record := range byID(t, logs.AllLogs()) {
+			if number(id) <= cursor {
+				spans[field(record, "span:")] = id
+			}
+		}
+		before := len(spans)
+		retold := byID(t, again.AllLogs())
+		for id, record := range retold {
+			assert.Greater(t, number(id), cursor, "no id is given twice")
+			assert.Empty(t, spans[field(record, "span:")], "nothing is told twice")
+		}
+		assert.NotEmpty(t, retold, "what comes after the damage is told")
+		a, b := metrics.AllMetrics(), counted.AllMetrics()
+		was, is := a[len(a)-1], b[len(b)-1]
+		if !started(is).After(started(was)) {
+			assert.GreaterOrEqual(t, count(is, "http.server.request.duration"), uint64(before), "no series goes back")
+		}
+		t.Logf("seed %d: %d told before, %d after, counters anew: %t", seed, before, len(retold), started(is).After(started(was)))
+	}
 }

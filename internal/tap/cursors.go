@@ -30,9 +30,6 @@ type cursor struct {
 	slot int64
 	seq  uint64
 	at   journal.Position
-	// byPosition says that seq means nothing in this run: the checkpoint, from
-	// which the order of telling is counted, was lost.
-	byPosition bool
 }
 
 // slotSize is the size of a cursor: its seq and position, and their checksum.
@@ -61,19 +58,13 @@ func (c *cursors) open() (err error) {
 	return err
 }
 
-// last returns how far the order of telling has come.
-func (c *cursors) last() (seq uint64) {
+// last returns how far the order of telling has come, and how far in the journal
+// anything was told.
+func (c *cursors) last() (seq uint64, at journal.Position) {
 	for _, x := range c.slots {
-		seq = max(seq, x.seq)
+		seq, at = max(seq, x.seq), max(at, x.at)
 	}
-	return seq
-}
-
-// countByPosition says that the order of telling is counted anew.
-func (c *cursors) countByPosition() {
-	for _, x := range c.slots {
-		x.byPosition = true
-	}
+	return seq, at
 }
 
 // check makes the file again where it was removed, and returns why the cursors
@@ -115,7 +106,7 @@ func (x *cursor) covers(item queued) bool {
 	switch {
 	case x == nil:
 		return false
-	case x.byPosition:
+	case item.byPosition:
 		return item.at <= x.at
 	}
 	return item.seq <= x.seq
@@ -128,6 +119,6 @@ func (x *cursor) move(item queued) {
 	}
 	x.of.mu.Lock()
 	defer x.of.mu.Unlock()
-	x.seq, x.at, x.byPosition = item.seq, item.at, false
+	x.seq, x.at = item.seq, item.at
 	x.of.write(x)
 }

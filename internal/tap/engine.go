@@ -97,7 +97,13 @@ type Engine struct {
 	read    journal.Position
 	settler *cache.Settler
 	tracker *session.Tracker
-	seq     uint64        // how many exchanges and sessions were told, over all runs
+	seq     uint64 // how many exchanges and sessions were told, over all runs
+	// byPosition is set once seq isn't what it was in an earlier run.
+	byPosition bool
+	// toldSeq and toldAt are how far earlier runs have told any signal.
+	toldSeq uint64
+	toldAt  journal.Position
+	live    bool          // what earlier runs left is read
 	ended   bool          // the stop record is written
 	batch   []queued      // settled by the record that is being read
 	kept    time.Time     // when the last checkpoint was made
@@ -134,9 +140,10 @@ func New(s Settings) (*Engine, error) {
 	e.tracker = session.NewTracker(s.Sessions, e.closed)
 	e.keeper = &keeper{dir: s.Dir, journal: s.Journal, complete: make(chan *checkpoint, 2), report: s.Report, log: e.log}
 	if s.Dir != "" {
-		if e.keeper.cursors, err = openCursors(s.Dir, tracesSignal, logsSignal); err != nil {
+		if e.keeper.cursors, err = openCursors(s.Dir, tracesSignal, logsSignal, metricsSignal); err != nil {
 			return nil, err
 		}
+		e.toldSeq, e.toldAt = e.keeper.cursors.last()
 	}
 	e.takeOver(e.keeper.load())
 	return e, nil
@@ -154,8 +161,7 @@ func (e *Engine) takeOver(from *checkpoint) {
 			e.restore("open sessions", e.settings.Table.Restore(from.Sessions))
 		}
 	case e.keeper.cursors != nil:
-		e.seq = e.keeper.cursors.last()
-		e.keeper.cursors.countByPosition()
+		e.seq, e.byPosition = e.toldSeq, true
 	}
 	e.tellers = e.newTellers(from)
 }

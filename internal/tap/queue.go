@@ -32,10 +32,15 @@ type queued struct {
 	seq  uint64           // in the order of telling, over all runs; zero: a mark
 	at   journal.Position // behind the record that settled it
 	told *signal.Told
+	// byPosition says that seq isn't what it was in an earlier run: there it is at
+	// that tells what was told.
+	byPosition bool
 	// checkpoint is complete once all that stands before the mark is told.
 	checkpoint *checkpoint
 	// live marks the end of what earlier runs left.
 	live bool
+	// anew says that what was counted so far is less than what was shown.
+	anew bool
 }
 
 func newQueue() *queue {

@@ -29,22 +29,14 @@ func (e *Engine) newTellers(from *checkpoint) map[string]teller {
 	tellers := make(map[string]teller)
 	resource, to := e.settings.Resource, e.settings.Consumers
 	if to.Traces != nil {
-		b := e.newBatches(tracesSignal, func(ctx context.Context, batch []*signal.Told) error {
-			td := signal.Traces(resource, batch)
-			if td.SpanCount() == 0 {
-				return nil // sessions whose spans aren't ours
-			}
-			return to.Traces.ConsumeTraces(ctx, td)
+		b := e.newBatches(tracesSignal, (*signal.Told).HasSpan, func(ctx context.Context, batch []*signal.Told) error {
+			return to.Traces.ConsumeTraces(ctx, signal.Traces(resource, batch))
 		})
 		tellers[tracesSignal] = teller{b.queue, b.run, b.cancel}
 	}
 	if to.Logs != nil {
-		b := e.newBatches(logsSignal, func(ctx context.Context, batch []*signal.Told) error {
-			ld := signal.Logs(resource, batch)
-			if ld.LogRecordCount() == 0 {
-				return nil // sessions only
-			}
-			return to.Logs.ConsumeLogs(ctx, ld)
+		b := e.newBatches(logsSignal, (*signal.Told).HasRecord, func(ctx context.Context, batch []*signal.Told) error {
+			return to.Logs.ConsumeLogs(ctx, signal.Logs(resource, batch))
 		})
 		tellers[logsSignal] = teller{b.queue, b.run, b.cancel}
 	}

@@ -11,6 +11,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/modtap/modtap/internal/exchange"
+	"github.com/modtap/modtap/internal/journal"
 	"github.com/modtap/modtap/internal/signal"
 )
 
@@ -23,7 +24,14 @@ const keepAlive = 15 * time.Second
 type snapshots struct {
 	*queue
 
-	metrics  *signal.Metrics
+	metrics *signal.Metrics
+	// anew returns metrics that count from now on.
+	anew func() *signal.Metrics
+	// shownAt is how far earlier runs have shown what they counted.
+	shownAt  journal.Position
+	skip     bool    // what stands before shownAt isn't counted
+	cursor   *cursor // what is shown; nil: it isn't kept
+	last     queued  // what was counted last
 	active   *signal.Active
 	now      func() exchange.Time
 	show     func(context.Context, *signal.Metrics) error
@@ -49,6 +57,11 @@ func (e *Engine) newSnapshots(metrics *signal.Metrics) *snapshots {
 			return e.settings.Consumers.Metrics.ConsumeMetrics(ctx, m.Snapshot(e.now(), readers...))
 		},
 	}
+	s.anew = func() *signal.Metrics { return e.newMetrics(nil) }
+	if c := e.keeper.cursors; c != nil {
+		s.cursor = c.slots[metricsSignal]
+		s.shownAt = s.cursor.at
+	}
 	s.ctx, s.cancel = context.WithCancel(context.Background())
 	return s
 }
@@ -72,8 +85,14 @@ func (s *snapshots) run() {
 
 func (s *snapshots) count(item queued) {
 	switch {
+	case item.anew:
+		s.log.Error("records are lost that were counted: the counters begin anew, with a new start time")
+		s.metrics, s.skip = s.anew(), true
 	case item.told != nil:
-		s.metrics.Add(item.told)
+		if !s.skip || item.at > s.shownAt {
+			s.metrics.Add(item.told)
+		}
+		s.last = item
 	case item.checkpoint != nil:
 		var err error
 		if item.checkpoint.Metrics, err = s.metrics.MarshalBinary(); err != nil {
@@ -100,4 +119,5 @@ func (s *snapshots) tell(news bool) {
 		return
 	}
 	s.failing, s.shown, s.shownActive = false, now, active
+	s.cursor.move(s.last)
 }

@@ -331,6 +331,6 @@ func TestMillionRequests(t *testing.T) {
 	}
 	assert.Equal(t, int64(total), requests, "the sum over all series")
 	assert.LessOrEqual(t, len(values), signal.DefaultHeavyHitters.Modules+1)
-	assert.Less(t, late, early+(8<<20), "memory is flat")
+	assert.Less(t, late, early+(24<<20), "memory is flat, but for what the journal holds until the next checkpoint")
 	t.Logf("%d requests, %d modules: %d module values, heap %.1f MB after a fifth, %.1f MB at the end", total, distinct, len(values), float64(early)/(1<<20), float64(late)/(1<<20))
 }

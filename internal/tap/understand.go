@@ -107,6 +107,10 @@ func (e *Engine) readOn() bool {
 }
 
 func (e *Engine) record(p journal.Position, rec []byte) {
+	if rec == nil {
+		e.damaged(p)
+		return
+	}
 	e.read = p
 	r, err := exchange.Decode(rec)
 	if err != nil {
@@ -117,6 +121,7 @@ func (e *Engine) record(p journal.Position, rec []byte) {
 	e.settler.Add(r)
 	e.tracker.Add(r)
 	if r.Kind == exchange.KindStart && r.Start.Run == e.run {
+		e.live = true
 		e.batch = append(e.batch, e.mark(queued{live: true}))
 	}
 	if len(e.batch) == 0 {
@@ -127,6 +132,24 @@ func (e *Engine) record(p journal.Position, rec []byte) {
 	}
 	clear(e.batch)
 	e.batch = e.batch[:0]
+}
+
+// damaged takes it that something can't be read from p on. In what earlier runs
+// left, that shifts the order of telling: what is told from here on gets numbers
+// that were never given. If it was told already, the counters lack it by now, and
+// exchanges that seem to be unfinished may have ended.
+func (e *Engine) damaged(p journal.Position) {
+	if e.live || e.settings.Dir == "" {
+		return
+	}
+	e.seq, e.byPosition = max(e.seq, e.toldSeq), true
+	if p >= e.toldAt {
+		return
+	}
+	e.settler.Damaged()
+	if metrics, ok := e.tellers[metricsSignal]; ok {
+		metrics.add(e.mark(queued{anew: true}))
+	}
 }
 
 // settled is called by the settler, in the order of telling.
@@ -147,7 +170,7 @@ func (e *Engine) add(told *signal.Told) {
 
 // mark sets where in the order of telling item stands.
 func (e *Engine) mark(item queued) queued {
-	item.seq, item.at = e.seq, e.read
+	item.seq, item.at, item.byPosition = e.seq, e.read, e.byPosition
 	return item
 }
 
