@@ -4,6 +4,7 @@
 package queuefile
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"os"
@@ -74,12 +75,53 @@ func (q *queue) open(set component.TelemetrySettings, id component.ID, signal st
 	return err
 }
 
-// Batch does the operations and notes what they did to the queue.
+// Batch does the operations and notes what they did to the queue. Where the disk
+// takes nothing, what is to be read is read all the same: exporterhelper notes that
+// a request is under way as it reads it, and drops the request, uncounted, if that
+// fails. The note is written with the next batch, as each holds all of it; after a
+// kill before that, the request is sent again.
 func (q *queue) Batch(ctx context.Context, operations ...*storage.Operation) error {
 	err := q.Client.Batch(ctx, operations...)
 	q.report(q.path, err)
 	if err == nil {
 		q.keep(operations)
+		return nil
+	}
+	if reads := gets(operations); len(reads) > 0 && q.read(ctx, reads) == nil {
+		return nil
+	}
+	return err
+}
+
+// gets returns the operations that read, by their keys.
+func gets(operations []*storage.Operation) map[string]*storage.Operation {
+	reads := make(map[string]*storage.Operation)
+	for _, o := range operations {
+		if o.Type == storage.Get {
+			reads[o.Key] = o
+		}
+	}
+	return reads
+}
+
+// errRead ends a walk without a commit, which would write.
+var errRead = errors.New("all is read")
+
+// read does reads without writing anything. A key that isn't there has no value.
+func (q *queue) read(ctx context.Context, reads map[string]*storage.Operation) error {
+	missing := len(reads)
+	err := q.Walk(ctx, func(key string, value []byte) ([]*storage.Operation, error) {
+		if o := reads[key]; o != nil {
+			o.Value = bytes.Clone(value)
+			missing--
+		}
+		if missing == 0 {
+			return nil, errRead
+		}
+		return nil, nil
+	})
+	if errors.Is(err, errRead) {
+		return nil
 	}
 	return err
 }
