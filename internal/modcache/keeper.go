@@ -72,8 +72,10 @@ func OpenBounded(dir string, maxSize int64) (*Cache, error) {
 	return c, nil
 }
 
-// Close ends what [OpenBounded] began. Files can still be read and written.
+// Close ends what [OpenBounded] began, and removes what the temporary directory
+// holds. Files can still be read and written.
 func (c *Cache) Close() {
+	c.spill.close()
 	if c.keeper != nil {
 		c.keeper.closing.Do(func() { close(c.keeper.stop) })
 		c.keeper.running.Wait()

@@ -37,6 +37,7 @@ const drafts = ".drafts"
 type Cache struct {
 	dir    string
 	keeper *keeper // nil: nothing is counted, nothing evicted
+	spill  spill
 }
 
 var _ goproxy.Cacher = (*Cache)(nil)
@@ -111,6 +112,9 @@ func (c *Cache) Open(name string) (*File, error) {
 	}
 	f, err := os.Open(c.path(name))
 	if err != nil {
+		if s := c.spill.cache.Load(); s != nil {
+			return s.Open(name)
+		}
 		return nil, err
 	}
 	info, err := f.Stat()
@@ -133,7 +137,11 @@ func (c *Cache) Has(name string) bool {
 		return false
 	}
 	info, err := os.Stat(c.path(name))
-	return err == nil && info.Mode().IsRegular()
+	if err == nil && info.Mode().IsRegular() {
+		return true
+	}
+	s := c.spill.cache.Load()
+	return s != nil && s.Has(name)
 }
 
 // Get implements [goproxy.Cacher].
@@ -161,7 +169,7 @@ func (c *Cache) Put(_ context.Context, name string, content io.ReadSeeker) error
 }
 
 func (c *Cache) put(name string, content io.Reader) error {
-	d, err := c.Create(name)
+	d, err := c.create(name)
 	if err != nil {
 		return err
 	}
@@ -188,7 +196,17 @@ func (c *Cache) Write(name string, content []byte) error {
 			return nil
 		}
 	}
-	return c.put(name, bytes.NewReader(content))
+	to := c.target()
+	err = to.put(name, bytes.NewReader(content))
+	if err != nil && to == c && !errors.Is(err, fs.ErrInvalid) {
+		if s := c.divert(err); s != nil {
+			to, err = s, s.put(name, bytes.NewReader(content))
+		}
+	}
+	if err == nil {
+		c.only(to, name)
+	}
+	return err
 }
 
 // Confirm notes that the file name is as good as stored now: its ModTime, and so
@@ -197,7 +215,11 @@ func (c *Cache) Confirm(name string) error {
 	if !ValidName(name) {
 		return invalid("confirm", name)
 	}
-	return os.Chtimes(c.path(name), time.Time{}, time.Now())
+	err := os.Chtimes(c.path(name), time.Time{}, time.Now())
+	if s := c.spill.cache.Load(); s != nil && errors.Is(err, fs.ErrNotExist) {
+		return s.Confirm(name)
+	}
+	return err
 }
 
 // Draft is a file being written. It is no part of the cache before Commit.
@@ -208,8 +230,20 @@ type Draft struct {
 	done  bool
 }
 
-// Create begins to write the file name. The caller commits or discards it.
+// Create begins to write the file name, in the temporary directory where the
+// cache's folder takes no file. The caller commits or discards it.
 func (c *Cache) Create(name string) (*Draft, error) {
+	to := c.target()
+	d, err := to.create(name)
+	if err != nil && to == c && !errors.Is(err, fs.ErrInvalid) {
+		if s := c.divert(err); s != nil {
+			return s.create(name)
+		}
+	}
+	return d, err
+}
+
+func (c *Cache) create(name string) (*Draft, error) {
 	if !ValidName(name) {
 		return nil, invalid("create", name)
 	}

@@ -193,11 +193,11 @@ func TestVerdictsOfTwoSidedTap(t *testing.T) {
 
 			c := newClient(t, m.proxy, gomod, "GOSUMDB=off")
 			c.download()
-			checkConfusion(t, "cold", m, truth, 0, 0.02)
+			checkConfusion(t, "cold", m, truth, 0, 0.02, 0)
 			c.forget()
 			told := len(m.documents())
 			c.download()
-			checkConfusion(t, "warm", m, truth, told, 0.02)
+			checkConfusion(t, "warm", m, truth, told, 0.02, 0)
 
 			m.stop()
 			again := start(t, append(env, "MODTAP_DATA="+m.data))
@@ -205,7 +205,7 @@ func TestVerdictsOfTwoSidedTap(t *testing.T) {
 			c.forget()
 			c.proxy = again.proxy
 			c.download()
-			checkConfusion(t, "warm, after a restart of Modtap", again, truth, told, 0.02)
+			checkConfusion(t, "warm, after a restart of Modtap", again, truth, told, 0.02, 0)
 		})
 		t.Run(o.name+" with 8 clients", func(t *testing.T) {
 			egress := freeAddress(t)
@@ -220,18 +220,20 @@ func TestVerdictsOfTwoSidedTap(t *testing.T) {
 				})
 			}
 			clients.Wait()
-			checkConfusion(t, "cold, 8 clients at once", m, truth, 0, 0.20)
+			// A proxy that fetches in parallel and passes no trace context on lets a rare
+			// answer and fetch of two clients be taken for one another's.
+			checkConfusion(t, "cold, 8 clients at once", m, truth, 0, 0.20, 0.005)
 		})
 	}
 }
 
 // checkConfusion compares the verdicts from the document told on with the truth,
 // and prints the confusion matrix.
-func checkConfusion(t *testing.T, phase string, m *modtap, truth func(document) answered, told int, unknownAtMost float64) {
+func checkConfusion(t *testing.T, phase string, m *modtap, truth func(document) answered, told int, unknownAtMost, wrongMissAtMost float64) {
 	t.Helper()
 	docs := m.quiet()[told:]
 	matrix := map[string]int{}
-	n, unknown, waited := 0, 0, 0
+	n, unknown, waited, wrongMiss := 0, 0, 0, 0
 	for _, d := range docs {
 		g := d.Goproxy
 		if g.Side != "ingress" || g.Outcome != "ok" || g.Operation != "info" && g.Operation != "mod" && g.Operation != "zip" {
@@ -244,7 +246,10 @@ func checkConfusion(t *testing.T, phase string, m *modtap, truth func(document) 
 		case "hit":
 			assert.NotEqual(t, notFromCache, was, "%s: wrong hit: %s at %s", phase, d.URL.Path, d.Timestamp)
 		case "miss":
-			assert.NotContains(t, []answered{fromCache, afterWaiting}, was, "%s: wrong miss: %s at %s", phase, d.URL.Path, d.Timestamp)
+			if was == fromCache || was == afterWaiting {
+				wrongMiss++
+				t.Logf("%s: wrong miss: %s at %s", phase, d.URL.Path, d.Timestamp)
+			}
 		case "coalesced":
 			waited++
 		case "unknown":
@@ -257,6 +262,7 @@ func checkConfusion(t *testing.T, phase string, m *modtap, truth func(document) 
 	assert.LessOrEqual(t, matrix[string(fromCache)+": told coalesced"], waited/10, "%s: coalesced though stored", phase)
 	t.Logf("%s: %d exchanges: %v; unknown %.1f %%", phase, n, matrix, 100*float64(unknown)/float64(n))
 	assert.LessOrEqual(t, float64(unknown)/float64(n), unknownAtMost, phase)
+	assert.LessOrEqual(t, float64(wrongMiss)/float64(n), wrongMissAtMost, "%s: wrong misses", phase)
 }
 
 // quiet waits until no more documents come, and returns all.

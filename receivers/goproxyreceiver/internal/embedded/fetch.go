@@ -46,8 +46,17 @@ func badResponse(format string, args ...any) *rejection {
 }
 
 // fetch brings one file into the cache, and with it the files of the same version
-// that a fetch from version control brings along.
+// that a fetch from version control brings along. Where the cache's disk is full
+// it is fetched once more, to be served from elsewhere.
 func (p *Proxy) fetch(ctx context.Context, req protocol.Request) error {
+	err := p.fetchOnce(ctx, req)
+	if err != nil && p.cache.Divert(err) {
+		err = p.fetchOnce(ctx, req)
+	}
+	return err
+}
+
+func (p *Proxy) fetchOnce(ctx context.Context, req protocol.Request) error {
 	var drafts []*modcache.Draft
 	discard := func() {
 		for _, d := range drafts {

@@ -172,6 +172,11 @@ func (p *Proxy) open(ctx context.Context, s Settings) error {
 	if err != nil {
 		return err
 	}
+	for _, c := range []*modcache.Cache{p.cache, store} {
+		c.OnSpill(func(err error) {
+			p.logger.Error("the cache's disk takes no files; they are kept in the temporary directory meanwhile", zap.Error(err))
+		})
+	}
 	p.verifier = &verifier{db: c.db, noSumDB: c.noSumDB, chain: p.chain, store: store}
 	p.handler = &goproxy.Goproxy{
 		Fetcher: noFetcher{},
@@ -191,6 +196,9 @@ func (p *Proxy) Close() {
 	}
 	if p.cache != nil {
 		p.cache.Close()
+	}
+	if p.verifier != nil {
+		p.verifier.store.Close()
 	}
 }
 
