@@ -35,15 +35,17 @@ func searchNode(tb testing.TB, r recipe) *Server {
 		return plan{
 			command: command{
 				path: path,
-				args: []string{
-					"--add-opens=java.base/java.lang=ALL-UNNAMED", "-Xmx768m", "-cp", dir + ":" + filepath.Join(dir, "lib", "*"),
-					"Main", filepath.Join(root, "data"), strconv.Itoa(ports[0]), strconv.Itoa(ports[1]),
-				},
+				args: append(searchArguments(dir), filepath.Join(root, "data"), strconv.Itoa(ports[0]), strconv.Itoa(ports[1])),
 			},
 			url:   "http://" + address,
 			ready: answers("http://" + address + "/_cluster/health?wait_for_status=yellow&timeout=1s"),
 		}
 	})
+}
+
+// searchArguments are those of java before the server's own: data directory, HTTP port and transport port.
+func searchArguments(dir string) []string {
+	return []string{"--add-opens=java.base/java.lang=ALL-UNNAMED", "-Xmx768m", "-cp", dir + ":" + filepath.Join(dir, "lib", "*"), "Main"}
 }
 
 // searchRecipe brings a search server by Maven and compiles the Main beside it; name is the folder below modules of both.

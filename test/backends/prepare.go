@@ -48,10 +48,11 @@ func Prepare(ctx context.Context, names ...string) error {
 	return faults
 }
 
-// Tool returns the path of a program that tests and benchmarks run beside the servers: "hey" or "promtool".
+// Tool returns the path of a program that tests and benchmarks run beside the servers, or with a configuration of their
+// own: "hey", "nginx", "promtool", "strace" or "systemd-analyze".
 func Tool(tb testing.TB, command string) string {
 	tb.Helper()
-	for _, t := range []tool{heyTool, promtoolTool} {
+	for _, t := range []tool{heyTool, nginxTool, promtoolTool, straceTool, systemdTool} {
 		if t.command == command {
 			return toolPath(tb, command, t)
 		}
@@ -60,7 +61,7 @@ func Tool(tb testing.TB, command string) string {
 	return ""
 }
 
-func toolPath(tb testing.TB, title string, t tool) string {
+func toolPath(tb TB, title string, t tool) string {
 	tb.Helper()
 	path, err := t.path(tb.Context())
 	if err != nil {
@@ -70,7 +71,7 @@ func toolPath(tb testing.TB, title string, t tool) string {
 }
 
 // need returns the server's directory; what is missing ends the test.
-func need(tb testing.TB, r recipe) string {
+func need(tb TB, r recipe) string {
 	tb.Helper()
 	dir, err := r.prepare(tb.Context())
 	if err != nil {
@@ -81,7 +82,7 @@ func need(tb testing.TB, r recipe) string {
 
 // refuse ends a test whose server can't be had: skipped, loudly, where the environment lacks something, failed in CI and for any
 // other reason.
-func refuse(tb testing.TB, loud io.Writer, title string, err error) {
+func refuse(tb TB, loud io.Writer, title string, err error) {
 	tb.Helper()
 	missing, ok := errors.AsType[*lack](err)
 	if !ok || os.Getenv("CI") != "" {

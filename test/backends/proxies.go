@@ -83,7 +83,7 @@ func Goproxy(tb testing.TB, o GoproxyOptions) *Server {
 }
 
 // goSettings returns where this machine's go command gets modules from, also what only `go env -w` knows.
-func goSettings(tb testing.TB) []string {
+func goSettings(tb TB) []string {
 	tb.Helper()
 	output, err := goEnv(tb.Context())
 	if err != nil {

@@ -41,13 +41,14 @@ var (
 		tools: []tool{pythonTool}, more: []string{envoyPackage},
 		build: buildEnvoy,
 	}
-	prometheusRecipe = recipe{name: "prometheus", title: "Prometheus", cold: "30 s", tools: []tool{prometheusTool, promtoolTool}}
-	nginxRecipe      = recipe{name: "nginx", title: "nginx", cold: "20 s", tools: []tool{nginxTool}}
-	heyRecipe        = recipe{name: "hey", title: "hey", cold: "20 s", tools: []tool{heyTool}}
+	prometheusRecipe   = recipe{name: "prometheus", title: "Prometheus", cold: "30 s", tools: []tool{prometheusTool, promtoolTool}}
+	alertmanagerRecipe = recipe{name: "alertmanager", title: "Alertmanager", cold: "30 s", tools: []tool{alertmanagerTool}}
+	nginxRecipe        = recipe{name: "nginx", title: "nginx", cold: "20 s", tools: []tool{nginxTool}}
+	heyRecipe          = recipe{name: "hey", title: "hey", cold: "20 s", tools: []tool{heyTool}}
 )
 
 var recipes = []recipe{
-	goproxyRecipe, athensRecipe, jaegerRecipe, elasticsearchRecipe, opensearchRecipe, envoyRecipe, prometheusRecipe, prometheus3Recipe, nginxRecipe, heyRecipe,
+	goproxyRecipe, athensRecipe, jaegerRecipe, elasticsearchRecipe, opensearchRecipe, envoyRecipe, prometheusRecipe, prometheus3Recipe, alertmanagerRecipe, nginxRecipe, heyRecipe,
 	jaegerAgentRecipe,
 }
 

@@ -14,7 +14,6 @@ import (
 	"path/filepath"
 	"strconv"
 	"syscall"
-	"testing"
 	"time"
 )
 
@@ -32,7 +31,7 @@ type Server struct {
 	// PID is the id of its process; a restart changes it.
 	PID int
 
-	tb      testing.TB
+	tb      TB
 	title   string
 	command command
 	ready   func(context.Context) error
@@ -48,20 +47,13 @@ type plan struct {
 
 // launch starts a server on as many free ports as asked for, and again on others when one of them was taken in the meantime. root is
 // the server's directory below the test's temporary one; the server's data goes to root/data.
-func launch(tb testing.TB, title string, ports int, describe func(root string, ports []int) plan) *Server {
+func launch(tb TB, title string, ports int, describe func(root string, ports []int) plan) *Server {
 	tb.Helper()
-	root := tb.TempDir()
-	s := &Server{Dir: filepath.Join(root, "data"), tb: tb, title: title}
-	s.check(errors.Join(os.Mkdir(s.Dir, 0o755), os.Mkdir(filepath.Join(root, "tmp"), 0o755)))
-	tb.Cleanup(func() { s.close(root) })
+	s, root := newServer(tb, title)
 	for attempt := 1; ; attempt++ {
 		free, err := freePorts(tb.Context(), ports)
 		s.check(err)
-		p := describe(root, free)
-		s.command, s.URL, s.ready = p.command, p.url, p.ready
-		s.command.dir = root
-		s.command.log = filepath.Join(root, fmt.Sprintf("output-%d.log", attempt))
-		s.command.env = append([]string{"TMPDIR=" + filepath.Join(root, "tmp")}, s.command.env...)
+		s.follow(root, describe(root, free), attempt)
 		err = s.start()
 		if err == nil {
 			return s
@@ -71,6 +63,24 @@ func launch(tb testing.TB, title string, ports int, describe func(root string, p
 			s.check(err)
 		}
 	}
+}
+
+// newServer makes a server's directories, and ends it with the test.
+func newServer(tb TB, title string) (s *Server, root string) {
+	tb.Helper()
+	root = tb.TempDir()
+	s = &Server{Dir: filepath.Join(root, "data"), tb: tb, title: title}
+	s.check(errors.Join(os.Mkdir(s.Dir, 0o755), os.Mkdir(filepath.Join(root, "tmp"), 0o755)))
+	tb.Cleanup(func() { s.close(root) })
+	return s, root
+}
+
+// follow makes a plan the server's own.
+func (s *Server) follow(root string, p plan, attempt int) {
+	s.command, s.URL, s.ready = p.command, p.url, p.ready
+	s.command.dir = root
+	s.command.log = filepath.Join(root, fmt.Sprintf("output-%d.log", attempt))
+	s.command.env = append([]string{"TMPDIR=" + filepath.Join(root, "tmp")}, s.command.env...)
 }
 
 // start starts the command and waits until it is ready; what failed to become ready is ended.
@@ -182,7 +192,7 @@ func loopback(port int) string { return net.JoinHostPort("127.0.0.1", strconv.It
 
 // Await calls done until it returns true, in the goroutine of the test, and fails the test after the time given. what completes
 // "waited in vain for".
-func Await(tb testing.TB, within time.Duration, what string, done func() bool) {
+func Await(tb TB, within time.Duration, what string, done func() bool) {
 	tb.Helper()
 	for deadline := time.Now().Add(within); !done(); time.Sleep(20 * time.Millisecond) {
 		if time.Now().After(deadline) {

@@ -29,8 +29,12 @@ var (
 	pythonTool     = tool{command: "python3", needs: "Python 3 with venv", debian: "python3-venv", check: []string{"-c", "import ensurepip, venv"}}
 	prometheusTool = tool{command: "prometheus", needs: "prometheus on the PATH, or root on Debian", debian: "prometheus"}
 	promtoolTool   = tool{command: "promtool", needs: "promtool on the PATH, or root on Debian", debian: "prometheus"}
-	nginxTool      = tool{command: "nginx", needs: "nginx on the PATH, or root on Debian", debian: "nginx-light"}
-	heyTool        = tool{command: "hey", needs: "hey on the PATH, or root on Debian", debian: "hey"}
+	// Debian names the binary by its package.
+	alertmanagerTool = tool{command: "prometheus-alertmanager", needs: "prometheus-alertmanager on the PATH, or root on Debian", debian: "prometheus-alertmanager"}
+	nginxTool        = tool{command: "nginx", needs: "nginx on the PATH, or root on Debian", debian: "nginx-light"}
+	heyTool          = tool{command: "hey", needs: "hey on the PATH, or root on Debian", debian: "hey"}
+	straceTool       = tool{command: "strace", needs: "strace on the PATH, or root on Debian", debian: "strace"}
+	systemdTool      = tool{command: "systemd-analyze", needs: "systemd-analyze on the PATH, or root on Debian", debian: "systemd"}
 )
 
 // lack is something the environment doesn't have and that a test can't bring: the one reason to skip.
