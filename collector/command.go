@@ -46,7 +46,7 @@ func newCommand(e *effective) *cobra.Command {
 	root.SilenceErrors = true
 	root.SilenceUsage = true
 	root.CompletionOptions.HiddenDefaultCmd = true
-	root.AddCommand(newRunCommand(e), newValidateCommand(e), newComponentsCommand(), newGoauthCommand(), newVersionCommand(), newQueueCommand())
+	root.AddCommand(newRunCommand(e), newValidateCommand(e), newComponentsCommand(), newGoauthCommand(), newHealthCommand(), newVersionCommand(), newQueueCommand())
 	return root
 }
 
