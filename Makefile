@@ -40,6 +40,11 @@ e2e: backends
 faults: backends
 	MODTAP_FAULTS=full $(GO) test -v -count=1 -timeout 120m ./test/faults
 
+# deploy/compose without a container daemon: its services as processes, until Ctrl-C.
+.PHONY: stack
+stack:
+	$(GO) run ./test/stack/run
+
 bench: backends
 	$(GO) test -run '^$$' -bench Proxies -benchtime 1x -timeout 60m ./test/bench
 
