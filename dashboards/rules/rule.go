@@ -28,6 +28,7 @@ type Rule struct {
 	Alert       string            `yaml:"alert,omitempty"`
 	Expr        string            `yaml:"expr"`
 	For         string            `yaml:"for,omitempty"`
+	Keep        string            `yaml:"keep_firing_for,omitempty"`
 	Labels      map[string]string `yaml:"labels,omitempty"`
 	Annotations map[string]string `yaml:"annotations,omitempty"`
 }
@@ -50,6 +51,7 @@ type alert struct {
 	name, severity, team string
 	expr                 string
 	lasts                time.Duration // for how long expr must hold; zero: not at all
+	keeps                time.Duration // for how long it fires on after expr held; zero: not at all
 	labels               map[string]string
 	summary              string // a text/template of Prometheus
 	board                string // the uid of the dashboard to open
@@ -74,6 +76,9 @@ func (s Settings) rule(a alert) Rule {
 	}
 	if a.lasts > 0 {
 		r.For = s.window(a.lasts)
+	}
+	if a.keeps > 0 {
+		r.Keep = s.window(a.keeps)
 	}
 	return r
 }

@@ -31,6 +31,10 @@ var burns = []burn{
 	{factor: 1, long: 3 * day, short: 6 * time.Hour, severity: warning},
 }
 
+// patience is how long a budget must be spent too fast. A whole outage reaches the fastest window in 52 s; the alert that names its cause
+// (GoproxyUpstreamDown) needs two minutes, and must be there to hold this one back.
+const patience = 3 * time.Minute
+
 // counted are the windows in which raw series are read. Longer ones add up the five minutes of every evaluation: three days of raw
 // series are too many to read each minute.
 var (
@@ -104,7 +108,7 @@ func (s Settings) latency(o *dashboards.Objective, b burn) alert {
 }
 
 func (s Settings) burning(o *dashboards.Objective, b burn, a alert) alert {
-	a.severity, a.team = b.severity, teamProxy
+	a.severity, a.team, a.lasts = b.severity, teamProxy, patience
 	a.labels = map[string]string{"slo": o.Name, "window": s.window(b.long)}
 	a.board, a.since, a.kept = dashboards.UIDOverview, b.long, [][2]string{{"job", "job"}}
 	return a

@@ -12,8 +12,8 @@ import (
 
 const (
 	attemptDuration = "http_client_request_duration_seconds"
-	attempts        = "job_address:goproxy_attempts:increase5m"
-	broken          = "job_address:goproxy_attempts_failed:increase5m"
+	attempts        = "job_address:goproxy_attempts:increase3m"
+	broken          = "job_address:goproxy_attempts_failed:increase3m"
 	circuit         = "goproxy_upstream_circuit_state"
 
 	// noFault are the values of error.type that say nothing against an upstream: none, a client that left, and each 4xx but 429.
@@ -24,7 +24,7 @@ const (
 
 func (s Settings) upstreams() File {
 	const by = "job, server_address, goproxy_side"
-	in, longer := s.window(5*time.Minute), s.window(10*time.Minute)
+	in, longer := s.window(3*time.Minute), s.window(10*time.Minute)
 	open := fmt.Sprintf("max by (job, server_address) (max_over_time(%s[%s])) == 2", circuit, s.window(2*time.Minute))
 	well := `goproxy_operation!="zip",error_type=""`
 	kept := [][2]string{{"job", "job"}, {"upstream", "server_address"}}
@@ -36,7 +36,8 @@ func (s Settings) upstreams() File {
 			name: "GoproxyUpstreamDown", severity: critical, team: teamProxy,
 			expr: fmt.Sprintf("%s / (%s > 0) >= 0.5\nand on (job, server_address) (%s >= %d or max by (job, server_address) (max_over_time(%s[%s])) == 2)",
 				broken, attempts, attempts, s.MinAttempts, circuit, in),
-			lasts:   2 * time.Minute,
+			// Before the alerts that it explains, and until their short windows are clean, so that it holds them back. See patience.
+			lasts: 30 * time.Second, keeps: burns[1].short,
 			summary: "{{ $value | humanizePercentage }} of the requests of {{ $labels.job }} to {{ $labels.server_address }} failed in the last " + in,
 			board:   dashboards.UIDUpstreams, kept: kept,
 		}),
@@ -52,7 +53,7 @@ func (s Settings) upstreams() File {
 		}),
 		s.rule(alert{
 			name: "GoproxyCircuitOpen", severity: warning, team: teamProxy,
-			expr: open, lasts: 3 * time.Minute,
+			expr: open, lasts: 5 * time.Minute,
 			summary: fmt.Sprintf(`{{ $labels.job }} doesn't ask {{ $labels.server_address }}, whose requests failed in a row: its circuit breaker is open on {{ with query (printf "count(%s{job=%%q,server_address=%%q} > 0)" $labels.job $labels.server_address) }}{{ . | first | value | humanize }}{{ else }}0{{ end }} instances`,
 				circuit),
 			board: dashboards.UIDUpstreams, kept: kept,
