@@ -60,7 +60,7 @@ func builds() board {
 			{title: "Go versions", panels: []panel{
 				grid("Toolchains", "short", "Toolchains that clients downloaded in this range. Good: few versions, those that you support. This is the only sign of Go versions on the server's side.",
 					[]column{{field: "goproxy_toolchain_version", title: "Version"}, {field: "goproxy_toolchain_os", title: "OS"}, {field: "goproxy_toolchain_arch", title: "Architecture"}, {field: "Value", title: "Downloads", unit: "short"}},
-					entries(`sum by (goproxy_toolchain_version, goproxy_toolchain_os, goproxy_toolchain_arch) (increase(goproxy_toolchain_requests_total{@}[$__range])) > 0`)).NoValue(noEvent),
+					entries(events("goproxy_toolchain_version, goproxy_toolchain_os, goproxy_toolchain_arch", `goproxy_toolchain_requests_total{@}`)+" > 0")).NoValue(noEvent),
 				graph("Toolchain downloads", "reqps", "Downloads of Go a second, by version. Good: a step after a release. A steady line is CI that downloads 70 MB for each build: put Go into the image.",
 					line(`sum by (goproxy_toolchain_version) (rate(goproxy_toolchain_requests_total{@}[$__rate_interval]))`, "{{goproxy_toolchain_version}}")).NoValue(noEvent).Height(9),
 			}},

@@ -8,7 +8,6 @@ import (
 	"github.com/grafana/grafana-foundation-sdk/go/dashboard"
 	"github.com/grafana/grafana-foundation-sdk/go/elasticsearch"
 	"github.com/grafana/grafana-foundation-sdk/go/logs"
-	"github.com/grafana/grafana-foundation-sdk/go/nodegraph"
 )
 
 // found is the Lucene query of what the variables of this board select. A trace's id is a beginning, so that an empty one selects all.
@@ -54,9 +53,6 @@ func logsBoard() board {
 				dashboard.NewPanelBuilder().Type("traces").Title("Trace").Unit("ns").Span(24).Height(16).NoValue("type or click a trace's id above").
 					Description("The trace whose id is typed above: the build, its requests, what they asked upstream. Good: the longest bar is a zip's transfer. Each span links to its document.").
 					WithTarget(jaegerQuery{"query": "$trace"}),
-				nodegraph.NewPanelBuilder().Title("Who asks whom").Unit("short").Span(24).Height(10).NoValue(noData).
-					Description("The proxy, Modtap's view of it, and upstreams, as Jaeger counts them. Good: only what you configured.").
-					WithTarget(jaegerQuery{"queryType": "dependencyGraph"}),
 			}},
 		},
 	}

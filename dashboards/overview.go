@@ -27,6 +27,16 @@ const (
 
 func over(expression, window string) string { return fmt.Sprintf(expression, window) }
 
+// events counts what happened in the range, by labels. What is rare is often a series' first event, which increase doesn't see: of a series
+// that wasn't there when the range began, all counts.
+func events(by, series string) string {
+	group := "sum"
+	if by != "" {
+		group = "sum by (" + by + ")"
+	}
+	return fmt.Sprintf("%[1]s((%[2]s unless %[2]s offset %[3]s) or increase(%[2]s[%[3]s]))", group+" ", series, inRange)
+}
+
 // unavailable is the share of requests that failed.
 func unavailable(operations, window string) string {
 	selector := `{@,goproxy_operation=~"` + operations + `"}`

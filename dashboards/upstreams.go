@@ -53,9 +53,9 @@ func upstreams() board {
 					line(quantile("0.5", "server_address", database, asked), "{{server_address}} median"),
 					line(quantile("0.99", "server_address", database, asked), "{{server_address}} 99 %").Exemplar(true)).Span(8),
 				number("Checksum failures", "short", "Requests in this range that failed because a module isn't what the checksum database says. Good: 0. Anything else is a changed or forged module: stop and look.",
-					latest(`sum(increase(goproxy_checksum_failures_total{@}[$__range]))`, "")).Span(4).Height(8).NoValue("0").Thresholds(limits(colorGood, step{0.5, colorBad})),
+					latest(events("", `goproxy_checksum_failures_total{@}`), "")).Span(4).Height(8).NoValue("0").Thresholds(limits(colorGood, step{0.5, colorBad})),
 				number("Private leaks", "short", "Requests in this range that told a public proxy or checksum database of a private module, or would have without the block, by pattern. Good: none. Set GONOSUMDB and GOPRIVATE of those clients.",
-					latest(`sum by (goproxy_leak_pattern) (increase(goproxy_private_leaks_total{@}[$__range]))`, "{{goproxy_leak_pattern}}")).Span(4).Height(8).NoValue("0").Thresholds(limits(colorGood, step{0.5, colorBad})),
+					latest(events("goproxy_leak_pattern", `goproxy_private_leaks_total{@}`), "{{goproxy_leak_pattern}}")).Span(4).Height(8).NoValue("0").Thresholds(limits(colorGood, step{0.5, colorBad})),
 			}},
 			{title: "Certificates", panels: []panel{
 				graph("Time left", "s", "Until a certificate expires: of upstreams, and of Modtap's own listeners. Good: more than two weeks. Negative: it has expired.",
