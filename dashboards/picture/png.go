@@ -29,10 +29,9 @@ func (c *canvas) encode(w io.Writer) error {
 	}
 	full := image.NewRGBA(decoded.Bounds())
 	draw.Draw(full, full.Rect, decoded, image.Point{}, draw.Src)
-	pixels := slices.Collect(slices.Chunk(full.Pix, 4))
 	count := map[[4]byte]int{}
-	for _, p := range pixels {
-		count[[4]byte(p)]++
+	for i := 0; i < len(full.Pix); i += 4 {
+		count[[4]byte(full.Pix[i:])]++
 	}
 	used := slices.SortedFunc(maps.Keys(count), func(a, b [4]byte) int {
 		return cmp.Or(cmp.Compare(count[b], count[a]), bytes.Compare(a[:], b[:]))
@@ -51,8 +50,8 @@ func (c *canvas) encode(w io.Writer) error {
 		index[c] = byte(kept.Index(rgba(c)))
 	}
 	out := image.NewPaletted(full.Rect, kept)
-	for i, p := range pixels {
-		out.Pix[i] = index[[4]byte(p)]
+	for i := range out.Pix {
+		out.Pix[i] = index[[4]byte(full.Pix[4*i:])]
 	}
 	return png.Encode(w, out)
 }
