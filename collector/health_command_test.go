@@ -128,5 +128,6 @@ func TestHealthCommandAsProcess(t *testing.T) {
 		best = min(best, time.Since(began))
 	}
 	t.Logf("modtap health took %v", best.Round(time.Millisecond))
-	assert.Less(t, best, time.Second)
+	// The image's health check allows 5 s (deploy/container/Dockerfile). Other packages' tests run beside this one, with the race detector.
+	assert.Less(t, best, 5*time.Second)
 }
