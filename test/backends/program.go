@@ -5,6 +5,8 @@ package backends
 
 import (
 	"context"
+	"math/rand/v2"
+	"net"
 	"path/filepath"
 )
 
@@ -54,14 +56,32 @@ func Launch(tb TB, title string, p Program, args, env []string, ready func(conte
 	return s
 }
 
-// FreePorts returns distinct loopback ports on which nothing listens. They are only likely to stay free.
+// The ports that [FreePorts] draws from: below those that Linux gives to outgoing connections, which would else take one before its
+// server has started.
+const (
+	firstPort = 16 << 10
+	lastPort  = 32 << 10
+)
+
+// FreePorts returns distinct loopback ports on which nothing listens, for servers that name each other and so can't be started again on
+// others. They are only likely to stay free.
 func FreePorts(tb TB, n int) []int {
 	tb.Helper()
-	ports, err := freePorts(tb.Context(), n)
-	if err != nil {
-		tb.Fatal(err)
+	ports := make([]int, 0, n)
+	for range 100 * n {
+		port := firstPort + rand.IntN(lastPort-firstPort)
+		listener, err := new(net.ListenConfig).Listen(tb.Context(), "tcp", loopback(port))
+		if err != nil {
+			continue
+		}
+		// Held until all are found, so that none is handed out twice.
+		defer func() { _ = listener.Close() }()
+		if ports = append(ports, port); len(ports) == n {
+			return ports
+		}
 	}
-	return ports
+	tb.Fatalf("no %d free ports between %d and %d", n, firstPort, lastPort)
+	return nil
 }
 
 // Answers is ready when a GET of a URL is answered with success.

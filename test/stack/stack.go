@@ -94,6 +94,12 @@ type builder struct {
 
 // place gives each service that can run its addresses and paths, before any is started: they name each other.
 func (b *builder) place(root string) {
+	needed := 0
+	for _, service := range b.project.Services {
+		img, _, _ := imageOf(service.Image)
+		needed += len(b.ports(img, &service))
+	}
+	free := backends.FreePorts(b.tb, needed)
 	for name, service := range b.project.Services {
 		img, _, ok := imageOf(service.Image)
 		if !ok || len(service.Entrypoint) > 0 {
@@ -102,7 +108,7 @@ func (b *builder) place(root string) {
 		}
 		p := &place{service: name, addresses: map[int]string{}, paths: map[string]string{}}
 		for _, port := range b.ports(img, &service) {
-			p.addresses[port] = loopback(backends.FreePorts(b.tb, 1)[0])
+			p.addresses[port], free = loopback(free[0]), free[1:]
 		}
 		for _, port := range service.Ports {
 			if b.options.Published {
