@@ -94,6 +94,9 @@ http_server_request_duration_seconds_bucket{instance="i1",job="goproxy",le="1.0"
 http_server_request_duration_seconds_bucket{instance="i1",job="goproxy",le="+Inf"} 6 # {trace_id="00000000000000000000000000000003"} 7.0
 http_server_request_duration_seconds_sum{instance="i1",job="goproxy"} 3.0
 http_server_request_duration_seconds_count{instance="i1",job="goproxy"} 6
+# HELP target_info Target metadata
+# TYPE target_info gauge
+target_info{instance="i1",job="goproxy"} 1.0
 # EOF
 `, string(e.scrape(t, openMetrics)))
 	assert.Equal(t, int64(1000), e.families(t)["goproxy_module_requests_total"].GetMetric()[0].GetCounter().GetCreatedTimestamp().GetSeconds())

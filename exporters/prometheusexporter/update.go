@@ -15,7 +15,10 @@ import (
 	semconv "go.opentelemetry.io/otel/semconv/v1.40.0"
 )
 
-var errNotCumulative = errors.New("temporality is not cumulative")
+var (
+	errNotCumulative = errors.New("temporality is not cumulative")
+	errTargetInfo    = errors.New(otlptranslator.TargetInfoMetricName + " is made of the resource")
+)
 
 // point is what all kinds of points have.
 type point interface {
@@ -65,6 +68,10 @@ func (b *batch) metric(m pmetric.Metric, refused *faults) {
 	name, err := b.names.ofMetric(otlptranslator.Metric{Name: m.Name(), Unit: m.Unit(), Type: nameKind})
 	if err != nil {
 		refused.add(m.Name(), err)
+		return
+	}
+	if name == otlptranslator.TargetInfoMetricName {
+		refused.add(m.Name(), errTargetInfo)
 		return
 	}
 	to, err := b.family(name, strings.ToValidUTF8(m.Description(), "\uFFFD"), kind)
@@ -175,7 +182,8 @@ func (b *batch) show(to *family, p point, kind partKind, metric *dto.Metric) {
 }
 
 // targetInfo shows the attributes of the resource beside its series, as one
-// series for each job and instance.
+// series for each job and instance. It is there without attributes too: it is
+// how dashboards list the jobs and instances.
 func (b *batch) targetInfo(resource pcommon.Resource) error {
 	if b.taken == 0 || b.target == (target{}) {
 		return nil
@@ -186,9 +194,6 @@ func (b *batch) targetInfo(resource pcommon.Resource) error {
 		string(semconv.ServiceNameKey), string(semconv.ServiceNamespaceKey), string(semconv.ServiceInstanceIDKey),
 	} {
 		rest.Remove(name)
-	}
-	if rest.Len() == 0 {
-		return nil
 	}
 	to, err := b.family(otlptranslator.TargetInfoMetricName, "Target metadata", dto.MetricType_GAUGE)
 	if err != nil {
