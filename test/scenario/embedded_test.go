@@ -62,7 +62,7 @@ func startEmbedded(t *testing.T, s *stack.Stack, o *origin, ingress, page, healt
 	}
 	env := []string{
 		"MODTAP_DATA=" + filepath.Join(dir, "data"), "MODTAP_LISTEN=" + ingress, "MODTAP_METRICS_LISTEN=" + page, "MODTAP_HEALTH_LISTEN=" + health,
-		"MODTAP_TLS_CERT=" + cert, "MODTAP_TLS_KEY=" + key, "MODTAP_ENVIRONMENT=rehearsal",
+		"MODTAP_TLS_CERT=" + cert, "MODTAP_TLS_KEY=" + key, // and no MODTAP_ENVIRONMENT, as by default
 		"MODTAP_JAEGER=" + s.Services["jaeger"].URL(4318), "MODTAP_ELASTICSEARCH=" + s.Services["elasticsearch"].URL(9200),
 		"MODTAP_EGRESS_UPSTREAM=" + o.url + "," + public,
 		"HTTP_PROXY=" + o.url, "NO_PROXY=localhost,127.0.0.1", // the name public.example means the origin, too

@@ -40,18 +40,18 @@ func main() {
 // links says what to open.
 func links(w io.Writer, s *stack.Stack) {
 	url := func(service string, port int) string { return s.Services[service].URL(port) }
-	fmt.Fprintf(w, "\nThe stack runs. Send builds through it with\n\n  export GOPROXY=%s\n\n", url("modtap", 8081))
+	fmt.Fprintf(w, "\nThe stack runs. Send builds through it with\n\n  export GOPROXY=%s\n\nand, where Athens can't reach the checksum database (go says 502 while verifying), also\n\n  export GONOSUMDB='*'\n\n", url("modtap", 8081))
 	t := tabwriter.NewWriter(w, 2, 0, 2, ' ', 0)
 	for _, row := range [][2]string{
-		{"traces", url("jaeger", 16686) + "/search?service=athens"},
+		{"traces", url("jaeger", 16686) + "/api/traces?service=athens&limit=20"},
 		{"metrics", url("modtap", 9464) + "/metrics"},
 		{"queries and rules", url("prometheus", 9090) + "/api/v1/rules"},
-		{"alerts", url("alertmanager", 9093) + "/"},
+		{"alerts", url("alertmanager", 9093) + "/api/v2/alerts"},
 		{"documents", url("elasticsearch", 9200) + "/modtap-requests-*/_search?pretty"},
 		{"health", url("modtap", 13133) + "/healthy"},
 	} {
 		fmt.Fprintf(t, "  %s\t%s\n", row[0], row[1])
 	}
 	_ = t.Flush() // to standard output
-	fmt.Fprintf(w, "\nNot here, since they need a container daemon: %s.\nCtrl-C ends it and removes what it kept.\n", strings.Join(s.Absent, ", "))
+	fmt.Fprintf(w, "\nNot here, since they need a container daemon: %s.\nThe web pages of Jaeger,\nPrometheus and Alertmanager aren't built in: the links above answer with JSON. Ctrl-C ends it and removes what it kept.\n", strings.Join(s.Absent, ", "))
 }
