@@ -4,6 +4,7 @@
 package collector
 
 import (
+	"slices"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -18,6 +19,7 @@ const (
 	retryMessage = "Exporting failed. Will retry the request after interval."
 	dropMessage  = "Exporting failed. Dropping data."
 	interrupted  = "interrupted due to shutdown"
+	droppedField = "dropped_items"
 
 	failingMessage = "exporting fails and is tried again; meanwhile telemetry waits in the exporter's queue"
 	stoppedMessage = "exporting was interrupted by the stop; what is in a queue on disk is sent after the next start"
@@ -64,6 +66,7 @@ func (c *failingCore) Write(entry zapcore.Entry, fields []zapcore.Field) error {
 		entry.Message = failingMessage
 	case saysInterrupted(fields):
 		entry.Message = stoppedMessage
+		fields = slices.DeleteFunc(slices.Clone(fields), func(f zapcore.Field) bool { return f.Key == droppedField })
 	default:
 		return c.Core.Write(entry, fields)
 	}

@@ -23,16 +23,21 @@ func TestFailingExporterIsToldOnceAMinute(t *testing.T) {
 		elastic.Info(retryMessage, zap.Error(errors.New("401")))
 		elastic.Info("Started.")
 	}
-	jaeger.Error(dropMessage, zap.Error(fmt.Errorf("%s: refused", interrupted)))
-	jaeger.Error(dropMessage, zap.Error(errors.New("404")))
+	jaeger.Error(dropMessage, zap.Error(fmt.Errorf("%s: refused", interrupted)), zap.Int(droppedField, 3))
+	jaeger.Error(dropMessage, zap.Error(errors.New("404")), zap.Int(droppedField, 5))
 	jaeger.Warn("else")
 	var got []string
 	for _, line := range lines.All() {
-		got = append(got, fmt.Sprint(line.Level, " ", line.ContextMap()["id"], ": ", line.Message))
+		fields := line.ContextMap()
+		dropped := ""
+		if n, ok := fields[droppedField]; ok {
+			dropped = fmt.Sprint(" ", n)
+		}
+		got = append(got, fmt.Sprint(line.Level, " ", fields["id"], ": ", line.Message, dropped))
 	}
 	assert.Equal(t, []string{
 		"warn jaeger: " + failingMessage, "warn elastic: " + failingMessage, "warn jaeger: " + stoppedMessage,
-		"error jaeger: " + dropMessage, "warn jaeger: else",
+		"error jaeger: " + dropMessage + " 5", "warn jaeger: else",
 	}, got)
 }
 
