@@ -5,7 +5,10 @@ package rules
 
 import (
 	"errors"
+	"fmt"
+	"net/url"
 	"strconv"
+	"strings"
 	"time"
 )
 
@@ -61,7 +64,22 @@ func (s Settings) Validate() error {
 			faults = append(faults, errors.New(name+" "+strconv.Itoa(n)+" guards no ratio: take 1 or more"))
 		}
 	}
+	if !isURL(s.Grafana) || strings.HasSuffix(s.Grafana, "/") {
+		faults = append(faults, fmt.Errorf("grafana %q isn't a URL without a slash at the end, such as https://grafana.example.com", s.Grafana))
+	}
+	if !isURL(s.Runbooks) || !strings.HasSuffix(s.Runbooks, "/") {
+		faults = append(faults, fmt.Errorf("runbooks %q isn't a URL with a slash at the end, such as https://wiki.example.com/runbooks/", s.Runbooks))
+	}
+	if s.ScrapeJob == "" || strings.ContainsAny(s.ScrapeJob, "\"\\\n") {
+		faults = append(faults, fmt.Errorf("job %q isn't the name of a scrape job: take job_name of Prometheus' configuration", s.ScrapeJob))
+	}
 	return errors.Join(faults...)
+}
+
+func isURL(s string) bool {
+	u, err := url.Parse(s)
+	// Braces would be a template to Prometheus.
+	return err == nil && (u.Scheme == "http" || u.Scheme == "https") && u.Host != "" && !strings.Contains(s, "{{")
 }
 
 const (

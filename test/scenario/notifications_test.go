@@ -32,6 +32,8 @@ type alert struct {
 	Annotations map[string]string `json:"annotations"`
 	StartsAt    time.Time         `json:"startsAt"`
 	EndsAt      time.Time         `json:"endsAt"`
+	// GeneratorURL leads to the expression in Prometheus.
+	GeneratorURL string `json:"generatorURL"`
 }
 
 // telling are the labels that tell one alert from another, in this order. Instances and teams aren't among them.

@@ -4,6 +4,9 @@
 package scenario
 
 import (
+	"bytes"
+	"cmp"
+	"encoding/json"
 	"fmt"
 	"maps"
 	"net/http"
@@ -33,9 +36,10 @@ type rehearsal struct {
 	began    time.Time
 	// pending are what steps that are over may still be heard of.
 	pending []string
-	// heard are all alerts that were told of, by key, and rows what became of the steps.
-	heard map[string]notification
-	rows  []string
+	// heard are all alerts that were told of, by key, rows what became of the steps, and payload what the webhook got first.
+	heard   map[string]notification
+	rows    []string
+	payload string
 	// tables are what came of it, for people.
 	tables []string
 }
@@ -182,6 +186,7 @@ func (r *rehearsal) rehearse(t *testing.T, s step) {
 		r.annotated(t, n)
 		r.row("%s\t%s\t%.0f s of %.0f s\t%s\t%s", s.name, n.key(), took.Seconds(), within.Seconds(), n.receiver, n.Annotations["summary"])
 		t.Logf("%s: %s", n.key(), n.payload)
+		r.payload = cmp.Or(r.payload, n.payload)
 	}
 	for _, key := range s.held {
 		assert.True(t, held[key], "%s is held back by an inhibition; held were %v", key, slices.Sorted(maps.Keys(held)))
@@ -204,6 +209,7 @@ func (r *rehearsal) annotated(t *testing.T, n notification) {
 	assert.NotContains(t, n.Annotations["summary"], "<no value>")
 	assert.FileExists(t, runbook(n.Annotations["runbook_url"]))
 	assert.Contains(t, n.Annotations["dashboard"], "/d/modtap-")
+	assert.Contains(t, n.GeneratorURL, "http://localhost:9090/graph?", "compose.yaml publishes Prometheus there")
 	if job := n.Labels["job"]; job != "modtap" {
 		assert.Contains(t, n.Annotations["dashboard"], "var-job="+job)
 	}
@@ -250,6 +256,10 @@ func (r *rehearsal) allResolves(t *testing.T) {
 	}
 	require.NoError(t, w.Flush())
 	r.table(t, fmt.Sprintf("Alerts, on a clock of 1:%d", scale), table.String())
+
+	var payload bytes.Buffer
+	require.NoError(t, json.Indent(&payload, []byte(r.payload), "", "  "))
+	r.table(t, "The first one, as a webhook gets it", payload.String())
 }
 
 // table prints one, and keeps it for the report.

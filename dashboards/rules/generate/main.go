@@ -1,54 +1,37 @@
 // Copyright The Modtap Authors
 // SPDX-License-Identifier: Apache-2.0
 
-// Command generate renders the rules into the working directory. With -scale 60 and another directory it renders them for a rehearsal in
-// which hours are minutes.
+// Command generate renders the rules into the working directory. Flags render them for a house of one's own into another one: with links
+// to its Grafana and its runbooks, with other minimums, or, with -scale 60, for a rehearsal in which hours are minutes.
 package main
 
 import (
 	"flag"
 	"fmt"
 	"os"
-	"path/filepath"
 
 	"github.com/modtap/modtap/dashboards/rules"
 )
 
 func main() {
 	s := rules.Default()
-	dir := flag.String("dir", ".", "directory to write to")
+	dir := flag.String("dir", ".", "directory to write to; other files in it stay")
 	flag.IntVar(&s.Scale, "scale", s.Scale, "divides every window")
 	flag.StringVar(&s.Grafana, "grafana", s.Grafana, "base URL of links to dashboards")
-	flag.StringVar(&s.Runbooks, "runbooks", s.Runbooks, "base URL of runbooks")
+	flag.StringVar(&s.Runbooks, "runbooks", s.Runbooks, "base URL of runbooks; NAME.md follows, with the alert's name")
 	flag.StringVar(&s.ScrapeJob, "job", s.ScrapeJob, "name of the scrape job of Modtap's page")
+	flag.IntVar(&s.MinRequests, "min-requests", s.MinRequests, "requests that a window needs before a ratio of them counts")
+	flag.IntVar(&s.MinFailures, "min-failures", s.MinFailures, "bad requests among them that an alert needs")
+	flag.IntVar(&s.MinQuestions, "min-questions", s.MinQuestions, "lists and queries in an hour that an amplification needs")
+	flag.IntVar(&s.MinAttempts, "min-attempts", s.MinAttempts, "requests to an upstream that its alerts need in their short window")
+	flag.IntVar(&s.MinSends, "min-sends", s.MinSends, "attempts to send that an exporter's alert needs")
 	flag.Parse()
-	if err := generate(*dir, s); err != nil {
+	if flag.NArg() > 0 {
+		fmt.Fprintf(os.Stderr, "unknown argument %q: name the directory with -dir\n", flag.Arg(0))
+		os.Exit(2)
+	}
+	if err := rules.Write(*dir, s); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
 	}
-}
-
-// generate leaves no rule file in dir that isn't rendered now.
-func generate(dir string, s rules.Settings) error {
-	files, err := rules.Render(s)
-	if err != nil {
-		return err
-	}
-	old, err := filepath.Glob(filepath.Join(dir, "*.yaml"))
-	if err != nil {
-		return err
-	}
-	for _, path := range old {
-		if files[filepath.Base(path)] == nil {
-			if err := os.Remove(path); err != nil {
-				return err
-			}
-		}
-	}
-	for name, content := range files {
-		if err := os.WriteFile(filepath.Join(dir, name), content, 0o644); err != nil {
-			return err
-		}
-	}
-	return nil
 }
