@@ -49,10 +49,10 @@ func Prepare(ctx context.Context, names ...string) error {
 }
 
 // Tool returns the path of a program that tests and benchmarks run beside the servers, or with a configuration of their
-// own: "hey", "nginx", "promtool", "strace" or "systemd-analyze".
+// own: "curl", "hey", "jq", "nginx", "openssl", "promtool", "strace" or "systemd-analyze".
 func Tool(tb testing.TB, command string) string {
 	tb.Helper()
-	for _, t := range []tool{heyTool, nginxTool, promtoolTool, straceTool, systemdTool} {
+	for _, t := range []tool{curlTool, heyTool, jqTool, nginxTool, opensslTool, promtoolTool, straceTool, systemdTool} {
 		if t.command == command {
 			return toolPath(tb, command, t)
 		}

@@ -35,6 +35,9 @@ var (
 	heyTool          = tool{command: "hey", needs: "hey on the PATH, or root on Debian", debian: "hey"}
 	straceTool       = tool{command: "strace", needs: "strace on the PATH, or root on Debian", debian: "strace"}
 	systemdTool      = tool{command: "systemd-analyze", needs: "systemd-analyze on the PATH, or root on Debian", debian: "systemd"}
+	curlTool         = tool{command: "curl", needs: "curl on the PATH, or root on Debian", debian: "curl"}
+	jqTool           = tool{command: "jq", needs: "jq on the PATH, or root on Debian", debian: "jq"}
+	opensslTool      = tool{command: "openssl", needs: "openssl on the PATH, or root on Debian", debian: "openssl"}
 )
 
 // lack is something the environment doesn't have and that a test can't bring: the one reason to skip.

@@ -45,8 +45,10 @@ receivers:
 // embedded is the second Modtap: an embedded proxy, over TLS, beside the stack's Modtap in front of Athens.
 type embedded struct {
 	*backends.Server
-	client *client
-	cert   string // file
+	client                *client
+	ingress, page, health string // addresses
+	cert                  string // file
+	data                  string // directory, with the log
 }
 
 // startEmbedded starts it on these addresses: ingress, page, health.
@@ -60,8 +62,9 @@ func startEmbedded(t *testing.T, s *stack.Stack, o *origin, ingress, page, healt
 	for _, uri := range []string{"modtap:base", "modtap:tls", "modtap:jsonlines", "modtap:jaeger", "modtap:elasticsearch", config} {
 		args = append(args, "--config", uri)
 	}
+	data := filepath.Join(dir, "data")
 	env := []string{
-		"MODTAP_DATA=" + filepath.Join(dir, "data"), "MODTAP_LISTEN=" + ingress, "MODTAP_METRICS_LISTEN=" + page, "MODTAP_HEALTH_LISTEN=" + health,
+		"MODTAP_DATA=" + data, "MODTAP_LISTEN=" + ingress, "MODTAP_METRICS_LISTEN=" + page, "MODTAP_HEALTH_LISTEN=" + health,
 		"MODTAP_TLS_CERT=" + cert, "MODTAP_TLS_KEY=" + key, // and no MODTAP_ENVIRONMENT, as by default
 		"MODTAP_JAEGER=" + s.Services["jaeger"].URL(4318), "MODTAP_ELASTICSEARCH=" + s.Services["elasticsearch"].URL(9200),
 		"MODTAP_EGRESS_UPSTREAM=" + o.url + "," + public,
@@ -74,7 +77,7 @@ func startEmbedded(t *testing.T, s *stack.Stack, o *origin, ingress, page, healt
 	transport := &http.Transport{TLSClientConfig: &tls.Config{RootCAs: pool}, MaxIdleConnsPerHost: 32}
 	t.Cleanup(transport.CloseIdleConnections)
 	return &embedded{
-		Server: server, cert: cert,
+		Server: server, ingress: ingress, page: page, health: health, cert: cert, data: data,
 		client: &client{t: t, http: &http.Client{Transport: transport, Timeout: 30 * time.Second}, url: "https://" + ingress},
 	}
 }

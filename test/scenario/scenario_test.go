@@ -60,6 +60,7 @@ func TestScenario(t *testing.T) {
 	t.Run("coverage", r.coverage)
 	t.Run("exemplars", r.exemplars)
 	t.Run("self metrics", r.selfMetrics)
+	t.Run("runbooks", r.runbooks)
 	r.report()
 }
 

@@ -111,6 +111,11 @@ func steps() []step {
 				"ModtapTelemetryDelayed exporter=elastic data_type=logs severity=warning": 30 * time.Second,
 				"ModtapExporterFailing exporter=elastic data_type=logs severity=warning":  40 * time.Second,
 			},
+			// The step ends with the first Modtap that is told of; the other one's window may still fill.
+			after: []string{
+				"ModtapTelemetryDelayed exporter=elastic data_type=logs severity=warning",
+				"ModtapExporterFailing exporter=elastic data_type=logs severity=warning",
+			},
 		},
 		{
 			name: "Modtap killed",
