@@ -49,10 +49,23 @@ func (r *rehearsal) selfMetrics(t *testing.T) {
 	if *update {
 		require.NoError(t, os.WriteFile(path, []byte(text.String()), 0o644))
 	}
-	// What a run doesn't show may be there all the same: some counters begin with their first event. So the file may know more.
+	// Some counters begin with a rare event: the file may know more than a run shows, and a run may show what no dashboard asks for.
 	committed, err := os.ReadFile(path)
 	require.NoError(t, err)
-	for line := range strings.Lines(text.String()) {
-		assert.Contains(t, string(committed), line, "run this test with -update")
+	known := map[string][]string{}
+	for line := range strings.Lines(string(committed)) {
+		if fields := strings.Fields(line); fields[0] != "#" {
+			known[fields[0]] = fields[1:]
+		}
 	}
+	compared := 0
+	for name, seen := range labels {
+		if listed, ok := known[name]; ok {
+			compared++
+			assert.ElementsMatch(t, listed, slices.Collect(maps.Keys(seen)), "labels of %s: run this test with -update", name)
+		} else {
+			t.Logf("%s isn't in %s", name, filepath.Base(path))
+		}
+	}
+	assert.Greater(t, compared, len(known)*3/4, "a run shows most of them")
 }
