@@ -23,10 +23,12 @@ check:
 generate:
 	$(GO) generate ./...
 
-# The race detector needs a C compiler.
+# The race detector needs a C compiler, and fetching from version control each system of it.
 .PHONY: unit e2e
 unit:
 	@command -v $${CC:-cc} >/dev/null || { echo "installing gcc for the race detector"; apt-get update -q && apt-get install -qy --no-install-recommends gcc libc6-dev; }
+	@(for vcs in svn svnserve hg bzr fossil; do command -v $$vcs >/dev/null || exit 1; done) || \
+	{ echo "installing version control systems"; apt-get update -q && apt-get install -qy --no-install-recommends subversion mercurial bzr fossil || test -z "$$CI"; }
 	$(GO) test ./dashboards/picture
 	CGO_ENABLED=1 $(GO) test -race -timeout 15m $(UNIT)
 
@@ -41,6 +43,11 @@ e2e: backends
 .PHONY: faults
 faults: backends
 	MODTAP_FAULTS=full $(GO) test -v -count=1 -timeout 120m ./test/faults
+
+# The judge of the cache verdicts at full length: five seeds, more than 50,000 verdicts; test has one small seed.
+.PHONY: rehearse
+rehearse: backends
+	MODTAP_TRUTH=5 $(GO) test -v -count=1 -timeout 120m -run TestTruth ./test/truth
 
 # deploy/compose without a container daemon: its services as processes, until Ctrl-C.
 .PHONY: stack

@@ -7,23 +7,34 @@ package collector
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"github.com/modtap/modtap/collector/config"
+	"github.com/modtap/modtap/collector/stdio"
+	"github.com/modtap/modtap/internal/suggest"
 )
 
 // Main runs the modtap command and ends the process: with 0 after an orderly
 // end, with 1 if it can't start or something it can't go on without broke.
 func Main() {
-	os.Exit(execute(context.Background(), os.Args[1:], os.Stdout, os.Stderr))
+	stderr, giveBack := stdio.Take()
+	code := execute(context.Background(), os.Args[1:], os.Stdout, stderr)
+	giveBack()
+	os.Exit(code)
 }
 
 // execute runs the command and returns the process's exit code. What stopped
 // it is one line on stderr.
 func execute(ctx context.Context, args []string, stdout, stderr io.Writer) int {
+	stderr = safeWriter{stderr}
 	known := &effective{}
 	cmd := newCommand(known) //nolint:contextcheck // cobra hands its commands the context of Execute
 	cmd.SetArgs(args)
@@ -45,9 +56,21 @@ func newCommand(e *effective) *cobra.Command {
 	root.Version = currentVersion()
 	root.SilenceErrors = true
 	root.SilenceUsage = true
+	root.SetFlagErrorFunc(flagFault)
 	root.CompletionOptions.HiddenDefaultCmd = true
+	root.SetHelpTemplate(root.HelpTemplate() + `{{if or (eq .Name "modtap") (eq .Name "run")}}` + variablesHelp() + `{{end}}`)
 	root.AddCommand(newRunCommand(e), newValidateCommand(e), newComponentsCommand(), newGoauthCommand(), newHealthCommand(), newVersionCommand(), newQueueCommand())
 	return root
+}
+
+// variablesHelp lists the variables for people.
+func variablesHelp() string {
+	var b strings.Builder
+	b.WriteString("\nEnvironment variables, each with its default behind the semicolon; an empty one counts as unset:\n")
+	for _, v := range config.Variables {
+		fmt.Fprintf(&b, "  %-23s %s\n", v.Name, v.Help())
+	}
+	return b.String()
 }
 
 // sources are the places that a configuration is merged from.
@@ -72,12 +95,51 @@ func (s *sources) uris() ([]string, error) {
 			return nil, err
 		}
 	}
+	if slices.Contains(uris, "") {
+		return nil, &config.Error{Key: "--config", Reason: "empty", Cure: "name a file, or modtap:base for the embedded configuration"}
+	}
 	for _, set := range s.sets {
-		key, value, ok := strings.Cut(set, "=")
-		if !ok {
-			return nil, fmt.Errorf("--set %s: no equal sign; write KEY=VALUE", set)
+		uri, err := config.Setting(set)
+		if err != nil {
+			return nil, err
 		}
-		uris = append(uris, "yaml:"+strings.ReplaceAll(strings.TrimSpace(key), ".", "::")+": "+strings.TrimSpace(value))
+		uris = append(uris, uri)
 	}
 	return uris, nil
+}
+
+// noArguments refuses what stands behind a command: most likely a mistyped one.
+func noArguments(cmd *cobra.Command, args []string) error {
+	if len(args) == 0 {
+		return nil
+	}
+	var there []string
+	for _, sub := range cmd.Root().Commands() {
+		if sub.IsAvailableCommand() {
+			there = append(there, sub.Name())
+		}
+	}
+	fault := &config.Error{Key: args[0], Reason: cmd.CommandPath() + " takes no argument", Cure: "see " + cmd.CommandPath() + " --help"}
+	switch {
+	case strings.ContainsAny(args[0], "./:"):
+		fault.Cure = "did you mean --config " + args[0] + "?"
+	case cmd == cmd.Root():
+		fault.Reason, fault.Cure = "no such command", suggest.Among(args[0], there)
+	}
+	return fault
+}
+
+// flagFault says which flag was meant.
+func flagFault(cmd *cobra.Command, err error) error {
+	unknown, ok := errors.AsType[*pflag.NotExistError](err)
+	if !ok {
+		return &config.Error{Key: cmd.CommandPath(), Reason: err.Error(), Cure: "see " + cmd.CommandPath() + " --help"}
+	}
+	var there []string
+	cmd.Flags().VisitAll(func(f *pflag.Flag) { there = append(there, "--"+f.Name) })
+	name := "--" + unknown.GetSpecifiedName()
+	if unknown.GetSpecifiedShortnames() != "" {
+		name = name[1:]
+	}
+	return &config.Error{Key: name, Reason: "no such flag of " + cmd.CommandPath(), Cure: suggest.DidYouMean(name, there, "see "+cmd.CommandPath()+" --help")}
 }

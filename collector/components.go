@@ -14,8 +14,6 @@ import (
 	"go.opentelemetry.io/collector/confmap/provider/yamlprovider"
 	"go.opentelemetry.io/collector/exporter"
 	"go.opentelemetry.io/collector/exporter/debugexporter"
-	"go.opentelemetry.io/collector/exporter/otlpexporter"
-	"go.opentelemetry.io/collector/exporter/otlphttpexporter"
 	"go.opentelemetry.io/collector/extension"
 	"go.opentelemetry.io/collector/otelcol"
 	"go.opentelemetry.io/collector/processor"
@@ -27,7 +25,9 @@ import (
 	"github.com/modtap/modtap/collector/config"
 	"github.com/modtap/modtap/collector/exporterwatch"
 	"github.com/modtap/modtap/collector/extensions/healthextension"
+	"github.com/modtap/modtap/collector/otlpsink"
 	"github.com/modtap/modtap/collector/queuefile"
+	"github.com/modtap/modtap/collector/stdio"
 	"github.com/modtap/modtap/exporters/elasticexporter"
 	"github.com/modtap/modtap/exporters/jaegerexporter"
 	"github.com/modtap/modtap/exporters/jsonlinesexporter"
@@ -67,14 +67,14 @@ func exporters(own prometheus.Gatherer, announce announcer) []part[exporter.Fact
 		{logstashexporter.NewFactory(), "github.com/modtap/modtap/exporters/logstashexporter"},
 		{prometheusexporter.NewFactory(prometheusexporter.WithGatherer(own), prometheusexporter.WithAnnounce(announce)), "github.com/modtap/modtap/exporters/prometheusexporter"},
 		{debugexporter.NewFactory(), "go.opentelemetry.io/collector/exporter/debugexporter"},
-		{otlpexporter.NewFactory(), "go.opentelemetry.io/collector/exporter/otlpexporter"},
-		{otlphttpexporter.NewFactory(), "go.opentelemetry.io/collector/exporter/otlphttpexporter"},
+		{otlpsink.GRPC(), "go.opentelemetry.io/collector/exporter/otlpexporter"},
+		{otlpsink.HTTP(), "go.opentelemetry.io/collector/exporter/otlphttpexporter"},
 	}
 }
 
 func extensions(announce announcer, queues *queuefile.Findings) []part[extension.Factory] {
 	return []part[extension.Factory]{
-		{healthextension.NewFactory(healthextension.WithAnnounce(announce)), "github.com/modtap/modtap/collector/extensions/healthextension"},
+		{healthextension.NewFactory(healthextension.WithAnnounce(announce), healthextension.WithCheck("service::telemetry::logs", stdio.Fault), healthextension.WithCheck("service", openFiles.Fault)), "github.com/modtap/modtap/collector/extensions/healthextension"},
 		{queuefile.Factory(queues), "github.com/open-telemetry/opentelemetry-collector-contrib/extension/storage/filestorage"},
 	}
 }
@@ -88,8 +88,8 @@ func providers() []part[confmap.ProviderFactory] {
 	}
 }
 
-// newFactories is called again for each reload of the configuration: the
-// registry lives as long as the components that read from it.
+// newFactories makes all factories. The registry of Modtap's own metrics lives as
+// long as the components that read from it.
 func newFactories(announce announcer, queues *queuefile.Findings) (otelcol.Factories, error) {
 	registry := newRegistry()
 	f := otelcol.Factories{Telemetry: newTelemetryFactory(registry)}
@@ -142,16 +142,16 @@ func newSettings(uris []string, e *effective, announce announcer, held *gate, qu
 			Description: "Observability sidecar for Go module proxies",
 			Version:     currentVersion(),
 		},
-		DisableGracefulShutdown: true, // run has its own, with a second signal that ends at once.
-		LoggingOptions:          []zap.Option{zap.WrapCore(held.wrap), zap.WrapCore(newFailingCore)},
-		ProviderModules:         make(map[string]string),
+		LoggingOptions:  []zap.Option{zap.WrapCore(newSafeCore), zap.WrapCore(held.wrap), zap.WrapCore(newFailingCore), zap.WrapCore(withLibraryLog)},
+		ProviderModules: make(map[string]string),
 	}
 	resolver := &set.ConfigProviderSettings.ResolverSettings
 	resolver.URIs, resolver.DefaultScheme = uris, "env"
-	resolver.ConverterFactories = []confmap.ConverterFactory{e.factory()}
+	resolver.ConverterFactories = []confmap.ConverterFactory{converter(userinfoTaker{}), converter(e)}
 	for _, p := range providers() {
 		resolver.ProviderFactories = append(resolver.ProviderFactories, p.factory)
 		set.ProviderModules[p.factory.Create(confmap.ProviderSettings{}).Scheme()] = module(p.from)
 	}
+	resolver.ProviderFactories = config.Named(resolver.ProviderFactories, uris)
 	return set
 }

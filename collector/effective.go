@@ -5,6 +5,7 @@ package collector
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"net"
@@ -18,6 +19,7 @@ import (
 	"go.opentelemetry.io/collector/confmap"
 
 	"github.com/modtap/modtap/collector/config"
+	"github.com/modtap/modtap/internal/redact"
 )
 
 // effective is the configuration as it took effect: merged, with every
@@ -32,8 +34,8 @@ type effective struct {
 
 var _ confmap.Converter = (*effective)(nil)
 
-func (e *effective) factory() confmap.ConverterFactory {
-	return confmap.NewConverterFactory(func(confmap.ConverterSettings) confmap.Converter { return e })
+func converter(c confmap.Converter) confmap.ConverterFactory {
+	return confmap.NewConverterFactory(func(confmap.ConverterSettings) confmap.Converter { return c })
 }
 
 // Convert reads conf. It returns a [*config.Error] for a listener's address
@@ -87,11 +89,15 @@ func (e *effective) checkListeners() error {
 		address := e.values[key]
 		host, port, err := splitAddress(address)
 		if err != nil {
-			return &config.Error{
+			fault := &config.Error{
 				Key:    e.label(key),
-				Reason: fmt.Sprintf("%q isn't an address to listen on", address),
+				Reason: fmt.Sprintf("%q isn't an address to listen on", redact.Address(address)),
 				Cure:   "write HOST:PORT, 127.0.0.1:8081 for one",
 			}
+			if strings.Contains(address, "://") {
+				fault.Reason, fault.Cure = "is a URL, not an address to listen on", fault.Cure+", without scheme and path"
+			}
+			return fault
 		}
 		for _, other := range keys[:i] {
 			otherHost, otherPort, err := splitAddress(e.values[other])
@@ -109,19 +115,19 @@ func (e *effective) checkListeners() error {
 
 // label returns the key with the variable that set it, if one did.
 func (e *effective) label(key string) string {
-	if variable := config.Variable(key, e.values[key]); variable != "" {
+	if variable := config.Origin(key, e.values[key]); variable != "" {
 		return key + " (" + variable + ")"
 	}
 	return key
 }
 
-// listener returns the key of the listener on a port and its address, "" if
-// there is none or more than one.
-func (e *effective) listener(port int) (key, address string) {
+// listener returns the key of the listener with a host and port, and its address, ""
+// if there is none or more than one.
+func (e *effective) listener(is func(host string, port int) bool) (key, address string) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	for _, k := range e.listeners() {
-		if _, p, err := splitAddress(e.values[k]); err == nil && p == port {
+		if host, port, err := splitAddress(e.values[k]); err == nil && is(host, port) {
 			if key != "" {
 				return "", ""
 			}
@@ -131,12 +137,26 @@ func (e *effective) listener(port int) (key, address string) {
 	return key, address
 }
 
+// addresses returns where the listeners listen, by their keys.
+func (e *effective) addresses() map[string]string {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	all := make(map[string]string)
+	for _, key := range e.listeners() {
+		all[key] = e.values[key]
+	}
+	return all
+}
+
 func splitAddress(address string) (host string, port int, err error) {
 	host, text, err := net.SplitHostPort(address)
 	if err != nil {
 		return "", 0, err
 	}
 	number, err := strconv.ParseUint(text, 10, 16)
+	if strings.ContainsAny(host, "/@, ") {
+		err = errors.New("no host")
+	}
 	return host, int(number), err
 }
 

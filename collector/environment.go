@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"github.com/modtap/modtap/collector/config"
+	"github.com/modtap/modtap/internal/suggest"
 )
 
 // setDefaults gives MODTAP_DATA and MODTAP_LOG their defaults, so that every
@@ -39,6 +40,9 @@ func setDefaults() error {
 
 func dataDir() (string, error) {
 	if data := os.Getenv("MODTAP_DATA"); data != "" {
+		if err := config.CheckPath(data); err != nil {
+			return "", err
+		}
 		return filepath.Abs(data)
 	}
 	cache, err := os.UserCacheDir()
@@ -48,41 +52,31 @@ func dataDir() (string, error) {
 	return filepath.Join(cache, "modtap"), nil
 }
 
-// variables are all that Modtap reads, each with the embedded configuration that
-// does; "" is run itself.
-var variables = map[string]string{
-	"MODTAP_DATA":            "",
-	"MODTAP_LISTEN":          "modtap:base",
-	"MODTAP_TLS_CERT":        "modtap:tls",
-	"MODTAP_TLS_KEY":         "modtap:tls",
-	"MODTAP_UPSTREAM":        "modtap:base",
-	"MODTAP_EGRESS_LISTEN":   "modtap:base",
-	"MODTAP_EGRESS_UPSTREAM": "modtap:base",
-	"MODTAP_METRICS_LISTEN":  "modtap:base",
-	"MODTAP_HEALTH_LISTEN":   "modtap:base",
-	"MODTAP_JAEGER":          "modtap:jaeger",
-	"MODTAP_ELASTICSEARCH":   "modtap:elasticsearch",
-	"MODTAP_LOG":             "modtap:jsonlines",
-	"MODTAP_SERVICE_NAME":    "modtap:base",
-	"MODTAP_ENVIRONMENT":     "modtap:base",
+func names() []string {
+	all := make([]string, len(config.Variables))
+	for i, v := range config.Variables {
+		all[i] = v.Name
+	}
+	return all
 }
 
-// withoutEffect returns a line for each MODTAP_ variable that is set and changes
+// withoutEffect returns a line for each variable that is meant for Modtap and changes
 // nothing: it is misspelt, or the embedded configuration that reads it isn't
 // among uris. A configuration of the user's own may read it, so it is no error.
 // log is MODTAP_LOG before it had its default.
 func withoutEffect(uris []string, log string) []string {
 	var lines []string
-	own := slices.ContainsFunc(uris, func(uri string) bool { return !strings.HasPrefix(uri, "modtap:") })
+	own := slices.ContainsFunc(uris, func(uri string) bool { return !strings.HasPrefix(uri, "modtap:") && !strings.HasPrefix(uri, "yaml:") })
 	for _, pair := range os.Environ() {
 		name, value, _ := strings.Cut(pair, "=")
-		if !strings.HasPrefix(name, "MODTAP_") || value == "" {
+		if value == "" || !strings.HasPrefix(name, "MODTAP_") && suggest.Nearest(name, names()) == "" {
 			continue
 		}
-		fragment, known := variables[name]
+		variable, known := config.Lookup(name)
+		fragment := variable.Fragment
 		switch {
 		case !known && !own:
-			lines = append(lines, name+" is set, but Modtap knows no such variable; correct its spelling")
+			lines = append(lines, name+" is set, but Modtap knows no such variable; "+suggest.DidYouMean(name, names(), "correct its spelling; modtap --help lists them"))
 		case known && fragment != "" && !slices.Contains(uris, fragment) && (name != "MODTAP_LOG" || log != "" && log != "off"):
 			lines = append(lines, name+" is set, but "+fragment+", which reads it, isn't loaded; add --config "+fragment)
 		}

@@ -18,7 +18,9 @@ func TestFailingExporterIsToldOnceAMinute(t *testing.T) {
 	quiet, lines := observer.New(zapcore.WarnLevel)
 	log := zap.New(newFailingCore(quiet))
 	jaeger, elastic := log.With(zap.String("id", "jaeger")), log.With(zap.String("id", "elastic"))
+	jsonlines := log.With(zap.String("id", "jsonlines"))
 	for range 3 {
+		jsonlines.Error(rejectMessage+" Try enabling sending_queue to survive temporary failures.", zap.Error(errors.New("no space left on device")))
 		jaeger.Info(retryMessage, zap.Error(errors.New("refused")))
 		elastic.Info(retryMessage, zap.Error(errors.New("401")))
 		elastic.Info("Started.")
@@ -36,7 +38,7 @@ func TestFailingExporterIsToldOnceAMinute(t *testing.T) {
 		got = append(got, fmt.Sprint(line.Level, " ", fields["id"], ": ", line.Message, dropped))
 	}
 	assert.Equal(t, []string{
-		"warn jaeger: " + failingMessage, "warn elastic: " + failingMessage, "warn jaeger: " + stoppedMessage,
+		"warn jsonlines: " + refusedMessage, "warn jaeger: " + failingMessage, "warn elastic: " + failingMessage, "warn jaeger: " + stoppedMessage,
 		"error jaeger: " + dropMessage + " 5", "warn jaeger: else",
 	}, got)
 }
@@ -50,7 +52,7 @@ func TestVariablesWithoutEffect(t *testing.T) {
 	assert.Equal(t, []string{
 		"MODTAP_EGRESS_LISTEN is set, but the embedded proxy doesn't go through the egress; name the proxy beside Modtap in MODTAP_UPSTREAM",
 		"MODTAP_TLS_CERT is set, but modtap:tls, which reads it, isn't loaded; add --config modtap:tls",
-		"MODTAP_UPSTREM is set, but Modtap knows no such variable; correct its spelling",
+		"MODTAP_UPSTREM is set, but Modtap knows no such variable; did you mean MODTAP_UPSTREAM?",
 	}, withoutEffect([]string{"modtap:base"}, ""))
 	t.Setenv("MODTAP_UPSTREAM", "http://127.0.0.1:3000")
 	assert.Empty(t, withoutEffect([]string{"modtap:base", "modtap:tls", "mine.yaml"}, ""))

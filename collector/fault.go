@@ -32,16 +32,17 @@ func describe(err error, e *effective) string {
 // listenFault names the key of an address that can't be listened on; nil if no
 // key, or more than one, has its port.
 func listenFault(err *net.OpError, e *effective) *config.Error {
-	tcp, ok := err.Addr.(*net.TCPAddr)
-	if !ok {
-		return nil
+	key, address := "", ""
+	if tcp, ok := err.Addr.(*net.TCPAddr); ok {
+		key, address = e.listener(func(_ string, port int) bool { return port == tcp.Port })
+	} else if name, ok := errors.AsType[*net.DNSError](err); ok { // It came to no address.
+		key, address = e.listener(func(host string, _ int) bool { return host == name.Name })
 	}
-	key, address := e.listener(tcp.Port)
 	if key == "" {
 		return nil
 	}
 	set := "set it"
-	if variable := config.Variable(key, address); variable != "" {
+	if variable := config.Origin(key, address); variable != "" {
 		set = "set " + variable
 	}
 	fault := &config.Error{Key: key, Reason: "address " + address + ": " + cause(err), Cure: set + " to another address"}
@@ -85,9 +86,8 @@ var (
 		{regexp.MustCompile(`has invalid keys: ([^\n]+)`), "unknown key $1; correct its spelling or remove it"},
 		// Where the decoder has no key, it quotes the name of a Go type.
 		{regexp.MustCompile(`'([a-z0-9]+\.[A-Z]\w*|otelcol\.configSettings)' unknown key`), "unknown key"},
-		{regexp.MustCompile(`unable to read the file file:([^\n]+): open [^\n]+: ([^:\n]+)`), "--config $1: $2; name a file, or modtap:base for the embedded configuration"},
+		{regexp.MustCompile(`(?s)^no (receiver|exporter) configuration specified in config.*`), "the configuration has no $1; put --config modtap:base before your own --config"},
 		{regexp.MustCompile(`unsupported scheme on URI "([^"]*)"`), "--config $1: unknown scheme; name a file, or modtap:base for the embedded configuration"},
-		{regexp.MustCompile(`^(unknown (?:command|flag|shorthand flag)[^\n]*)`), "$1; see modtap --help"},
 	}
 	// whole is a line that begins with a component and goes on with that component's own key, or with both.
 	whole = regexp.MustCompile(`^([a-z]+s::[^:\s]+): ([a-z_]+(?:::[^:\s]+)*): (.*)$`)
@@ -116,6 +116,7 @@ func fold(text string, e *effective) string {
 			}
 			line = key + ": " + reason
 		}
+		line = hint(line, e)
 		if parts := keyed.FindStringSubmatch(line); parts != nil {
 			line = e.label(parts[1]) + ": " + parts[2]
 		}

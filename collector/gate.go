@@ -7,6 +7,8 @@ import (
 	"sync"
 
 	"go.uber.org/zap/zapcore"
+
+	"github.com/modtap/modtap/collector/stdio"
 )
 
 // A gate holds back the warnings and errors of the collector's own log while
@@ -65,4 +67,10 @@ func (c *gatedCore) Write(entry zapcore.Entry, fields []zapcore.Field) error {
 		return nil
 	}
 	return write()
+}
+
+// withLibraryLog makes the core of the collector's log that of package log too.
+func withLibraryLog(core zapcore.Core) zapcore.Core {
+	stdio.TakeLibraryLog(core)
+	return core
 }

@@ -18,6 +18,8 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/modtap/modtap/collector/config"
+	"github.com/modtap/modtap/internal/outbound"
+	"github.com/modtap/modtap/internal/redact"
 )
 
 const (
@@ -37,7 +39,7 @@ func newHealthCommand() *cobra.Command {
 			"prints the answer, and ends with 0 if requests are served, else with 1. An address without a host, or\n" +
 			"0.0.0.0, is asked on loopback. It is made for health checks of containers: it takes some milliseconds,\n" +
 			"and 3 s if there is no answer.",
-		Args: cobra.NoArgs,
+		Args: noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if backends {
 				path = "/healthy"
@@ -54,7 +56,7 @@ func newHealthCommand() *cobra.Command {
 func askHealth(ctx context.Context, out io.Writer, listen, path string) error {
 	if _, port, err := net.SplitHostPort(listen); err != nil || port == "" || port == "0" {
 		return &config.Error{
-			Key: healthVariable, Reason: fmt.Sprintf("%q isn't an address that can be asked", listen),
+			Key: healthVariable, Reason: fmt.Sprintf("%q isn't an address that can be asked", redact.Address(listen)),
 			Cure: "set it to HOST:PORT, for the running Modtap too",
 		}
 	}
@@ -103,7 +105,9 @@ func getHealth(ctx context.Context, where string) (status int, body []byte, err 
 }
 
 func roundTrip(request *http.Request) (status int, body []byte, err error) {
-	answer, err := (&http.Transport{DisableKeepAlives: true}).RoundTrip(request)
+	transport := outbound.New(outbound.Settings{})
+	transport.Proxy, transport.DisableKeepAlives = nil, true // it is this machine that is asked
+	answer, err := transport.RoundTrip(request)
 	if err != nil {
 		return 0, nil, err
 	}

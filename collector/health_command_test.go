@@ -17,13 +17,14 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/modtap/modtap/collector/config"
+	"github.com/modtap/modtap/test/port"
 )
 
 // TestHealthCommand holds what modtap health says of a real Modtap beside it: not there yet, serving, with a broken backend, stopped.
 func TestHealthCommand(t *testing.T) {
 	isolate(t)
-	address := free(t)
-	_, port, err := net.SplitHostPort(address)
+	address := port.Address(t)
+	_, number, err := net.SplitHostPort(address)
 	require.NoError(t, err)
 	t.Setenv("MODTAP_HEALTH_LISTEN", address)
 	gone := "modtap: MODTAP_HEALTH_LISTEN: no Modtap answers at http://" + address + "/ready: connection refused; start Modtap, or set the variable to what it has there\n"
@@ -36,11 +37,11 @@ func TestHealthCommand(t *testing.T) {
 	t.Setenv("MODTAP_LISTEN", "127.0.0.1:0")
 	t.Setenv("MODTAP_METRICS_LISTEN", "127.0.0.1:0")
 	t.Setenv("MODTAP_EGRESS_UPSTREAM", "off")
-	backend := free(t)
+	backend := port.Address(t)
 	t.Setenv("MODTAP_ELASTICSEARCH", "http://"+backend)
 	r := start(t)
 	up(t, r)
-	for _, listen := range []string{address, ":" + port, "0.0.0.0:" + port, "[::]:" + port, "localhost:" + port} {
+	for _, listen := range []string{address, ":" + number, "0.0.0.0:" + number, "[::]:" + number, "localhost:" + number} {
 		t.Setenv("MODTAP_HEALTH_LISTEN", listen)
 		code, stdout, stderr = modtap(t, "health")
 		assert.Zero(t, code, listen)
@@ -56,7 +57,7 @@ func TestHealthCommand(t *testing.T) {
 	require.Eventually(t, func() bool {
 		code, stdout, stderr = modtap(t, "health", "--backends")
 		return code == 1
-	}, 20*time.Second, 50*time.Millisecond)
+	}, time.Minute, 50*time.Millisecond)
 	assert.Contains(t, stdout, `"component": "exporters::elastic"`)
 	assert.Contains(t, stdout, backend)
 	assert.Equal(t, "modtap: health: http://"+address+"/healthy: 503, unhealthy\n", stderr)
@@ -87,7 +88,7 @@ func TestHealthCommandRefuses(t *testing.T) {
 	for listen, want := range map[string]string{
 		"localhost":     variable + `"localhost" isn't an address that can be asked; set it to HOST:PORT, for the running Modtap too`,
 		"127.0.0.1:0":   variable + `"127.0.0.1:0" isn't an address that can be asked; set it to HOST:PORT, for the running Modtap too`,
-		"127.0.0.1:x y": variable + `no Modtap answers at http://127.0.0.1:x y/ready: invalid port ":x y" after host; start Modtap, or set the variable to what it has there`,
+		"127.0.0.1:x y": variable + `no Modtap answers at (URL) y/ready: invalid port "(secret)" after host; start Modtap, or set the variable to what it has there`,
 		web:             variable + "what answers at http://" + web + "/ready isn't Modtap's health (status 200)" + correct,
 		missing:         variable + "what answers at http://" + missing + "/ready isn't Modtap's health (status 404)" + correct,
 		starting:        "health: http://" + starting + "/ready: 503, starting or stopping",
@@ -104,14 +105,14 @@ func TestHealthCommandRefuses(t *testing.T) {
 func TestHealthCommandDefault(t *testing.T) {
 	t.Setenv("MODTAP_HEALTH_LISTEN", "") // so that it is restored
 	require.NoError(t, os.Unsetenv("MODTAP_HEALTH_LISTEN"))
-	assert.Equal(t, "MODTAP_HEALTH_LISTEN", config.Variable("extensions::health::endpoint", healthDefault))
+	assert.Equal(t, "MODTAP_HEALTH_LISTEN", config.Origin("extensions::health::endpoint", healthDefault))
 }
 
 // TestHealthCommandAsProcess holds the exit code that a container platform sees, and how long it takes: it is run every
 // few seconds, for as long as Modtap runs.
 func TestHealthCommandAsProcess(t *testing.T) {
 	isolate(t)
-	t.Setenv("MODTAP_HEALTH_LISTEN", free(t))
+	t.Setenv("MODTAP_HEALTH_LISTEN", port.Address(t))
 	cmd, r := command(t, "health")
 	var exit *exec.ExitError
 	require.ErrorAs(t, cmd.Wait(), &exit, r)

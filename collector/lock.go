@@ -13,6 +13,7 @@ import (
 	"strings"
 
 	"github.com/modtap/modtap/collector/config"
+	"github.com/modtap/modtap/internal/statefile"
 )
 
 // errLocked is returned by lockFile if another process holds the lock.
@@ -20,18 +21,23 @@ var errLocked = errors.New("locked by another process")
 
 const dataCure = "set MODTAP_DATA to a directory that Modtap may write"
 
-// lockData creates the data directory, for its owner only, and locks it until
+// lockData creates the data directory, for its owner only, or makes it so with a
+// warning, and locks it until
 // the returned file is closed or the process ends, however it ends. The lock
 // file holds the process id of its owner and stays behind: to remove it would
 // race with the next start. A fault is a [*config.Error].
-func lockData(dir string) (io.Closer, error) {
+func lockData(dir string, warnings io.Writer) (io.Closer, error) {
 	fault := func(err error) error {
 		return &config.Error{Key: "MODTAP_DATA", Reason: err.Error(), Cure: dataCure}
 	}
-	if err := os.MkdirAll(dir, 0o700); err != nil {
+	tightened, err := statefile.Private(dir)
+	if err != nil {
 		return nil, fault(err)
 	}
-	file, err := os.OpenFile(filepath.Join(dir, "lock"), os.O_RDWR|os.O_CREATE, 0o600)
+	if tightened {
+		fmt.Fprintf(warnings, "modtap: warning: %s was open to other users; its mode is 0700 now\n", dir)
+	}
+	file, err := statefile.Open(filepath.Join(dir, "lock"), os.O_RDWR|os.O_CREATE)
 	if err != nil {
 		return nil, fault(err)
 	}

@@ -8,8 +8,10 @@ import (
 	"context"
 	"net"
 	"os"
+	"os/signal"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -27,6 +29,8 @@ func TestMain(m *testing.M) {
 	if os.Getenv(asModtap) != "" || len(os.Args) > 1 && os.Args[1] == queuefile.Command {
 		Main()
 	}
+	// What is started from here must not take over that SIGHUP is ignored, as it is under nohup.
+	signal.Notify(make(chan os.Signal, 1), syscall.SIGHUP)
 	goleak.VerifyTestMain(m)
 }
 
@@ -40,6 +44,7 @@ func isolate(t *testing.T) string {
 		}
 	}
 	data := t.TempDir()
+	require.NoError(t, os.Chmod(data, 0o700))
 	t.Setenv("MODTAP_LOG", "")
 	t.Setenv("MODTAP_DATA", data)
 	return data
@@ -59,15 +64,6 @@ func taken(t *testing.T) string {
 	listener, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
 	require.NoError(t, err)
 	t.Cleanup(func() { _ = listener.Close() })
-	return listener.Addr().String()
-}
-
-// free returns an address on which nobody listened a moment ago.
-func free(t *testing.T) string {
-	t.Helper()
-	listener, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
-	require.NoError(t, err)
-	defer listener.Close()
 	return listener.Addr().String()
 }
 

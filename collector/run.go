@@ -7,26 +7,24 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
-	"os/signal"
+	"slices"
 	"sync"
-	"sync/atomic"
-	"syscall"
-	"time"
 
 	"github.com/spf13/cobra"
 	"go.opentelemetry.io/collector/otelcol"
-)
 
-// errStopped is returned if the collector ended without having been asked to.
-var errStopped = errors.New("stopped by the error logged above")
+	"github.com/modtap/modtap/collector/config"
+	"github.com/modtap/modtap/internal/child"
+)
 
 func newRunCommand(e *effective) *cobra.Command {
 	from := &sources{}
 	cmd := &cobra.Command{
 		Use:   "run",
 		Short: "Run the proxy and tell what happens",
-		Args:  cobra.NoArgs,
+		Args:  noArguments,
 		RunE:  func(cmd *cobra.Command, _ []string) error { return run(cmd, from, e) },
 	}
 	from.addFlags(cmd)
@@ -35,6 +33,9 @@ func newRunCommand(e *effective) *cobra.Command {
 
 func run(cmd *cobra.Command, from *sources, e *effective) error {
 	tuneMemory()
+	defer child.Reap()()
+	stop := newStopper(cmd.Context(), cmd.ErrOrStderr())
+	defer stop.close()
 	given := os.Getenv("MODTAP_LOG")
 	if err := setDefaults(); err != nil {
 		return err
@@ -43,7 +44,7 @@ func run(cmd *cobra.Command, from *sources, e *effective) error {
 	if err != nil {
 		return err
 	}
-	lock, err := lockData(os.Getenv("MODTAP_DATA"))
+	lock, err := lockData(os.Getenv("MODTAP_DATA"), cmd.ErrOrStderr())
 	if err != nil {
 		return err
 	}
@@ -54,69 +55,42 @@ func run(cmd *cobra.Command, from *sources, e *effective) error {
 		return err
 	}
 	told, held := &places{}, &gate{}
-	col, err := otelcol.NewCollector(newSettings(uris, e, told.announce, held, queues))
+	ctx := context.WithoutCancel(cmd.Context()) // a stop doesn't cut short what still starts
+	read, err := configure(ctx, newSettings(uris, e, told.announce, held, queues))
 	if err != nil {
 		return err
 	}
-	// The end is asked for by Shutdown, not by this context: its cancellation would cut short what still starts.
-	ctx, done := context.WithCancel(context.WithoutCancel(cmd.Context()))
-	var asked atomic.Bool
-	var helpers sync.WaitGroup
-	helpers.Go(func() {
-		if awaitStop(ctx, cmd.Context()) {
-			asked.Store(true)
-			col.Shutdown()
-		}
-	})
-	helpers.Go(func() {
-		if awaitRunning(ctx, col) {
-			held.release()
-			for _, found := range queues.All {
-				fmt.Fprintln(cmd.ErrOrStderr(), "modtap: warning:", found)
-			}
-			for _, line := range withoutEffect(uris, given) {
-				fmt.Fprintln(cmd.ErrOrStderr(), "modtap: warning:", line)
-			}
-			welcome(cmd.ErrOrStderr(), currentVersion(), told.all(e))
-		}
-	})
-	err = col.Run(ctx)
+	running, err := read.start(ctx)
+	if err != nil {
+		return errors.Join(err, read.close(ctx))
+	}
+	held.release()
+	for _, found := range queues.All {
+		warn(cmd.ErrOrStderr(), found.String())
+	}
+	warn(cmd.ErrOrStderr(), doubts(uris, given, read.config)...)
+	welcome(cmd.ErrOrStderr(), currentVersion(), told.all(e))
+	watching, done := context.WithCancel(ctx)
+	var watch sync.WaitGroup
+	watch.Go(func() { openFiles.watch(watching, read.config, cmd.ErrOrStderr()) })
+	err = running.await(stop.asked)
 	done()
-	helpers.Wait()
-	if err == nil && !asked.Load() {
-		return errStopped
-	}
-	return err
+	watch.Wait()
+	return errors.Join(err, running.Shutdown(ctx), read.close(ctx))
 }
 
-// awaitStop returns true once the user asks for the end, with a signal or
-// through asking; false if ctx ends first. From then on a second signal has
-// its default effect: it ends the process at once.
-func awaitStop(ctx, asking context.Context) bool {
-	signals := make(chan os.Signal, 1)
-	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
-	defer signal.Stop(signals)
-	select {
-	case <-signals:
-		return true
-	case <-asking.Done():
-		return true
-	case <-ctx.Done():
-		return false
+// doubts are lines on what is configured but hardly meant. log is MODTAP_LOG before it had its default.
+func doubts(uris []string, log string, cfg *otelcol.Config) []string {
+	lines := slices.Concat(withoutEffect(uris, log), unused(cfg), forgetful(cfg))
+	if doubt := config.JaegerDoubt(os.Getenv("MODTAP_JAEGER")); doubt != "" {
+		lines = append(lines, doubt)
 	}
+	return lines
 }
 
-// awaitRunning returns true once every component has started; false if ctx
-// ends first. The collector tells its state only to those who ask.
-func awaitRunning(ctx context.Context, col *otelcol.Collector) bool {
-	tick := time.NewTicker(5 * time.Millisecond)
-	defer tick.Stop()
-	for col.GetState() == otelcol.StateStarting {
-		select {
-		case <-tick.C:
-		case <-ctx.Done():
-			return false
-		}
+// warn prints what keeps nothing from working but is hardly meant.
+func warn(w io.Writer, lines ...string) {
+	for _, line := range lines {
+		fmt.Fprintln(w, "modtap: warning:", line)
 	}
-	return col.GetState() == otelcol.StateRunning
 }

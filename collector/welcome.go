@@ -14,7 +14,7 @@ import (
 	"strings"
 	"sync"
 
-	"github.com/modtap/modtap/collector/config"
+	"github.com/modtap/modtap/internal/redact"
 )
 
 // A place is where something of a running Modtap is.
@@ -76,7 +76,7 @@ func (p *places) all(e *effective) []place {
 		for _, key := range slices.Sorted(maps.Keys(e.values)) {
 			parts := strings.SplitN(key, "::", 3)
 			if value := e.values[key]; k.key.MatchString(key) && e.used[parts[0]+"::"+parts[1]] && value != "" && !strings.HasSuffix(value, ":0") {
-				found = append(found, place{what: k.what, where: fmt.Sprintf(k.format, printable(k.what, value))})
+				found = append(found, place{what: k.what, where: fmt.Sprintf(k.format, shown(k.what, value))})
 			}
 		}
 	}
@@ -88,8 +88,8 @@ func (p *places) all(e *effective) []place {
 	return found
 }
 
-// printable returns a configured value for people, without passwords.
-func printable(what, value string) string {
+// shown returns a configured value for people, without passwords.
+func shown(what, value string) string {
 	switch what {
 	case "log":
 		if value == "-" {
@@ -99,16 +99,17 @@ func printable(what, value string) string {
 	case "elasticsearch":
 		nodes := strings.Fields(value)
 		for i, node := range nodes {
-			nodes[i] = config.Redact(node)
+			nodes[i] = redact.Address(node)
 		}
 		return strings.Join(nodes, ", ")
 	}
-	return config.Redact(value)
+	return redact.Address(value)
 }
 
 // welcome prints where things are and the line to paste into a shell.
 func welcome(w io.Writer, version string, all []place) {
-	fmt.Fprintf(w, "modtap %s is running\n", version)
+	var text strings.Builder // one write, so nobody reads half of it
+	fmt.Fprintf(&text, "modtap %s is running\n", version)
 	width := 8
 	for _, p := range all {
 		width = max(width, len(p.what))
@@ -118,11 +119,12 @@ func welcome(w io.Writer, version string, all []place) {
 		if p.note != "" {
 			note = "   (" + p.note + ")"
 		}
-		fmt.Fprintf(w, "  %-*s %s%s\n", width, p.what, p.where, note)
+		fmt.Fprintf(&text, "  %-*s %s%s\n", width, p.what, p.where, note)
 	}
 	if i := slices.IndexFunc(all, func(p place) bool { return p.what == "proxy" }); i >= 0 {
-		fmt.Fprintf(w, "Use it:    export GOPROXY=%s\n", reachable(all[i].where))
+		fmt.Fprintf(&text, "Use it:    export GOPROXY=%s\n", reachable(all[i].where))
 	}
+	_, _ = io.WriteString(w, text.String()) // a standard error that is gone is said in /healthy
 }
 
 // reachable replaces the unspecified address, on which a listener takes all

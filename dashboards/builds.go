@@ -71,7 +71,7 @@ func builds() board {
 					latest(over(wasted, inRange), "")).Decimals(1).Thresholds(limits(colorGood, step{0.2, colorWarn}, step{0.5, colorBad})),
 				graph("Questions per zip over time", "short", "list, latest and queries for each zip. Good: flat. A jump is a bot.",
 					line(over(questions, inInterval), "questions per zip")).Span(8).Height(8),
-				stacked("Probes and twins", "reqps", "Requests a second that found nothing. probe: go get tries a/b/c, a/b and a; retry_twin: over HTTPS each 4xx is sent twice. Good: few beside the requests. A storm is one client that asks for paths that don't exist.",
+				stacked("Probes and twins", "reqps", "Requests a second that found nothing. probe: go get tries a/b/c, a/b and a; retry_twin: over HTTPS each 4xx is sent twice; not_found: what was really asked for, and in doubt. Good: few beside the requests. A storm is one client that asks for paths that don't exist.",
 					line(`sum by (goproxy_outcome) (rate(`+served+`{@,goproxy_outcome=~"probe|retry_twin|not_found"}[$__rate_interval]))`, "{{goproxy_outcome}}")).Span(8).NoValue(noEvent),
 				grid("Probed paths", "short", "Paths that were asked for and weren't there, by how often. Good: the parents of private modules, once a build. Set GOPRIVATE for them, so that nobody asks.",
 					[]column{{field: "goproxy.module.path", title: "Module", links: byModule()}, {field: "goproxy.outcome", title: "Outcome"}, {field: "Count", title: "Requests", unit: "short"}},

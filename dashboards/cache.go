@@ -29,7 +29,7 @@ func cacheBoard() board {
 					line(quantile("0.95", "goproxy_cache_result", `{@,goproxy_outcome="ok"}`, "http_server_request_duration_seconds"), "{{goproxy_cache_result}}").Exemplar(true)).Height(9),
 			}},
 			{title: "Misses", panels: []panel{
-				stacked("Miss reasons", "reqps", "Misses a second by reason. Good: cold after new versions come out. evicted: the cache is too small; expired: the TTL is short; not_cacheable: an upstream forbids it.",
+				stacked("Miss reasons", "reqps", "Misses a second by reason. Good: cold after new versions come out, no reason beside another proxy. evicted: the cache is too small; expired: the TTL is short; not_cacheable: an upstream forbids it.",
 					line(`sum by (goproxy_cache_miss_reason) (rate(goproxy_cache_misses_total{@}[$__rate_interval]))`, "{{goproxy_cache_miss_reason}}")).Span(8).NoValue(noEvent),
 				graph("Coalesced", "reqps", "Requests a second that waited for another client's fetch of the same file. Good: bursts when CI starts; each is a fetch that wasn't made.",
 					line(`sum by (goproxy_operation) (rate(`+served+`{@,goproxy_cache_result="coalesced"}[$__rate_interval]))`, "{{goproxy_operation}}")).Span(8).NoValue(noEvent),

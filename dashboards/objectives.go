@@ -3,8 +3,8 @@
 
 package dashboards
 
-// Failed is the regular expression of the values of goproxy_outcome that count against availability. 404 and 410 are answers, a client that
-// left is none of the proxy's doing, and what is refused is refused by configuration.
+// Failed is the regular expression of the values of goproxy_outcome that count against availability. Every 4xx is an
+// answer, denied ones included, a client that left is none of the proxy's doing, and what is refused is refused by configuration.
 const Failed = "timeout|upstream_error|checksum_mismatch|interrupted"
 
 // Hits is the regular expression of the values of goproxy_cache_result that count as hits. With miss they are the whole of the hit ratio.

@@ -76,7 +76,7 @@ func quantile(q, by, selector, metric string) string {
 }
 
 func overview() board {
-	const duration = "http_server_request_duration_seconds"
+	const duration, phases = "http_server_request_duration_seconds", "goproxy_phase_duration_seconds"
 	low := limits(colorBad, step{0, colorWarn}, step{0.25, colorGood})
 	return board{
 		uid: UIDOverview, title: "Overview", since: "now-24h",
@@ -103,16 +103,30 @@ func overview() board {
 			{title: "Rate, errors, duration by operation", panels: []panel{
 				stacked("Requests", "reqps", "Requests a second by operation. Good: follows your working day and CI. Many list and latest beside few zips are waste: see Builds and clients.",
 					line(`sum by (goproxy_operation) (rate(`+duration+`_count{@}[$__rate_interval]))`, "{{goproxy_operation}}")).Span(8),
-				stacked("Requests without a file", "reqps", "Requests a second by an outcome other than ok. Good: only probe, not_found and retry_twin, which are the go command's normal questions. upstream_error, timeout, checksum_mismatch and interrupted are failures.",
+				stacked("Requests without a file", "reqps", "Requests a second by an outcome other than ok. Good: only probe, not_found and retry_twin, which are the go command's normal questions. denied is an upstream's other 4xx: its policy, a rate limit, or Modtap's credentials (Upstreams, by status). redirect is a file served from elsewhere. upstream_error, timeout, checksum_mismatch and interrupted are failures.",
 					line(`sum by (goproxy_outcome) (rate(`+duration+`_count{@,goproxy_outcome!="ok"}[$__rate_interval]))`, "{{goproxy_outcome}}")).Span(8).NoValue(noEvent),
 				graph("Duration", "s", "95th percentile of the time to the last byte, by operation. Good: info and mod in milliseconds when they hit. Exemplars (diamonds) lead to the trace.",
 					line(quantile("0.95", "goproxy_operation", "{@}", duration), "{{goproxy_operation}}").Exemplar(true)).Span(8),
 				graph("Requests in flight", "short", "Requests that are being answered now, by operation. Good: few, and falling as fast as it rose. A plateau is an upstream that hangs.",
 					line(`sum by (goproxy_operation) (http_server_active_requests{@})`, "{{goproxy_operation}}")).Span(8).Min(0),
-				graph("Errors", "reqps", "Failed requests a second by error.type: a status code, or a word such as timeout. Good: none.",
-					line(`sum by (error_type, http_response_status_code) (rate(`+duration+`_count{@,goproxy_outcome=~"`+Failed+`"}[$__rate_interval]))`, "{{error_type}} (status {{http_response_status_code}})")).Span(8).NoValue(noEvent),
+				graph("Errors", "reqps", "Failed requests a second by error.type: a status code, or a word such as timeout. Good: none. 'not found' with an error is a 404 that says that the proxy couldn't find out, such as 'fetch timed out' of the official mirror: its upstream's trouble, of which no objective hears, and clients build without the module.",
+					line(`sum by (error_type, http_response_status_code) (rate(`+duration+`_count{@,goproxy_outcome=~"`+Failed+`"}[$__rate_interval]))`, "{{error_type}} (status {{http_response_status_code}})"),
+					line(`sum by (error_type) (rate(`+duration+`_count{@,goproxy_outcome="not_found",error_type!=""}[$__rate_interval]))`, "{{error_type}} (not found)")).Span(8).NoValue(noEvent),
 				graph("Failing upstreams", "reqps", "Requests a second to the selected upstreams that failed, not found left aside. Good: none. A line here under a line of errors names the cause.",
 					line(`sum by (server_address, error_type) (rate(http_client_request_duration_seconds_count{@,server_address=~"$upstream",error_type!="",error_type!~"404|410"}[$__rate_interval]))`, "{{server_address}} {{error_type}}")).Span(8).NoValue(noEvent),
+			}},
+			{title: "Where the time goes", panels: []panel{
+				stacked("Time by phase", "s", "Seconds of requests' time that go by in a second, by what they go by with: waiting for an upstream or its bytes, for another client's fetch, for a turn, verifying, storing, sending to the client. Good: send and upstream; the whole is the number of requests in flight. Much of verify, store or queue is Modtap's own machine: processor, disk, max_size. Exclusive: of what is done at once, what the request waits for counts.",
+					line(`sum by (goproxy_phase_name) (rate(`+phases+`_sum{@}[$__rate_interval]))`, "{{goproxy_phase_name}}"),
+					line(`clamp_min(sum(rate(`+duration+`_sum{@}[$__rate_interval])) - sum(rate(`+phases+`_sum{@}[$__rate_interval])), 0)`, "in no phase")),
+				grid("Time by operation and phase", "s", "Mean time that a request spends in each phase, over all requests of the operation in this range. Good: what is asked upstream spends it there, hits nearly none. A phase of whole seconds is what to look at.",
+					[]column{
+						{field: "goproxy_operation", title: "Operation"},
+						{field: "goproxy_phase_name", title: "Phase"},
+						{field: "Value", title: "Per request", unit: "s"},
+					},
+					entries(`sort_desc(sum by (goproxy_operation, goproxy_phase_name) (increase(`+phases+`_sum{@}[$__range]))
+* on (goproxy_operation) group_left () (1 / (sum by (goproxy_operation) (increase(`+duration+`_count{@}[$__range])) > 0)))`)).Height(8),
 			}},
 			{title: "What the cache is worth", panels: []panel{
 				number("Hit ratio", "percentunit", "Hits, revalidated, stale and coalesced of those and misses; info, mod and zip that were answered ok. Good: above 90 % for a warm cache, against your own last week. What is unknown or bypasses the cache isn't in it.",

@@ -8,11 +8,12 @@ import (
 	"embed"
 	"fmt"
 	"maps"
-	"os"
 	"slices"
 	"strings"
 
 	"go.opentelemetry.io/collector/confmap"
+
+	"github.com/modtap/modtap/internal/suggest"
 )
 
 // Scheme is what an address of the provider starts with: modtap:base.
@@ -51,7 +52,7 @@ func (provider) Retrieve(_ context.Context, uri string, _ confmap.WatcherFunc) (
 		return nil, fmt.Errorf("address %q without the scheme %s", uri, Scheme)
 	}
 	if v, ok := values[name]; ok {
-		value, err := v.read(os.Getenv(v.variable))
+		value, err := v.get()
 		if err != nil {
 			return nil, err
 		}
@@ -62,7 +63,7 @@ func (provider) Retrieve(_ context.Context, uri string, _ confmap.WatcherFunc) (
 		return nil, &Error{
 			Key:    "--config " + uri,
 			Reason: "no such embedded configuration",
-			Cure:   "there are " + strings.Join(slices.Sorted(maps.Keys(fragments)), ", "),
+			Cure:   suggest.Among(name, slices.Collect(maps.Keys(fragments))),
 		}
 	}
 	chosen, err := choose()

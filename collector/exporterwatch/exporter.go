@@ -5,11 +5,9 @@ package exporterwatch
 
 import (
 	"context"
-	"errors"
 
 	"go.opentelemetry.io/collector/component"
 	"go.opentelemetry.io/collector/exporter"
-	"go.opentelemetry.io/collector/exporter/exporterhelper"
 	"go.opentelemetry.io/collector/pdata/plog"
 	"go.opentelemetry.io/collector/pdata/pmetric"
 	"go.opentelemetry.io/collector/pdata/ptrace"
@@ -28,7 +26,7 @@ func (e traces) Shutdown(ctx context.Context) error { return e.shutdown(ctx, e.T
 
 func (e traces) ConsumeTraces(ctx context.Context, td ptrace.Traces) error {
 	count := td.SpanCount() // the exporter may own it afterwards
-	return e.enqueued(ctx, count, e.Traces.ConsumeTraces(ctx, td))
+	return e.handOver(ctx, count, func(ctx context.Context) error { return e.Traces.ConsumeTraces(ctx, td) })
 }
 
 type metrics struct {
@@ -44,7 +42,7 @@ func (e metrics) Shutdown(ctx context.Context) error { return e.shutdown(ctx, e.
 
 func (e metrics) ConsumeMetrics(ctx context.Context, md pmetric.Metrics) error {
 	count := md.DataPointCount()
-	return e.enqueued(ctx, count, e.Metrics.ConsumeMetrics(ctx, md))
+	return e.handOver(ctx, count, func(ctx context.Context) error { return e.Metrics.ConsumeMetrics(ctx, md) })
 }
 
 type logs struct {
@@ -60,7 +58,7 @@ func (e logs) Shutdown(ctx context.Context) error { return e.shutdown(ctx, e.Log
 
 func (e logs) ConsumeLogs(ctx context.Context, ld plog.Logs) error {
 	count := ld.LogRecordCount()
-	return e.enqueued(ctx, count, e.Logs.ConsumeLogs(ctx, ld))
+	return e.handOver(ctx, count, func(ctx context.Context) error { return e.Logs.ConsumeLogs(ctx, ld) })
 }
 
 // start starts the exporter and, if that worked, the watch: a component may report its status from then on.
@@ -77,12 +75,4 @@ func (w *watch) start(ctx context.Context, host component.Host, e component.Comp
 func (w *watch) shutdown(ctx context.Context, e component.Component) error {
 	w.end()
 	return e.Shutdown(ctx)
-}
-
-// enqueued counts what a full queue refused; the error is passed on.
-func (w *watch) enqueued(ctx context.Context, items int, err error) error {
-	if errors.Is(err, exporterhelper.ErrQueueIsFull) {
-		w.meters.dropped(ctx, items, reasonQueueFull)
-	}
-	return err
 }

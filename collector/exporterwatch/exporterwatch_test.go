@@ -205,7 +205,7 @@ func TestStopIsNoDrop(t *testing.T) {
 	e, metrics := watched(t, h, true, func(context.Context, plog.Logs) error { return errors.New("refused") })
 	done := make(chan error, 1)
 	go func() { done <- e.ConsumeLogs(t.Context(), oneLog()) }()
-	require.Eventually(t, func() bool { return metrics()["otelcol_exporter_send_failed_attempts "] > 0 }, 5*time.Second, time.Millisecond)
+	require.Eventually(t, func() bool { return metrics()["otelcol_exporter_send_failed_attempts "] > 0 }, time.Minute, time.Millisecond)
 	require.NoError(t, e.Shutdown(t.Context()))
 	require.Error(t, <-done)
 	assert.Zero(t, metrics()["otelcol_exporter_dropped_items given_up"], "a queue on disk keeps it")

@@ -34,9 +34,21 @@ type provider struct {
 func (p provider) Tracer(name string, options ...trace.TracerOption) trace.Tracer {
 	inner := p.TracerProvider.Tracer(name, options...)
 	if name != helperScope {
-		return inner
+		return otherTracer{inner}
 	}
 	return tracer{Tracer: inner, watch: p.watch}
+}
+
+// An otherTracer is of a library below the helper. The collector's tracer of nothing leaves the context as it is; then the
+// library would take our span for its own, and end it.
+type otherTracer struct{ trace.Tracer }
+
+func (t otherTracer) Start(ctx context.Context, name string, options ...trace.SpanStartOption) (context.Context, trace.Span) {
+	ctx, own := t.Tracer.Start(ctx, name, options...)
+	if _, ours := trace.SpanFromContext(ctx).(*span); ours {
+		ctx = trace.ContextWithSpan(ctx, own)
+	}
+	return ctx, own
 }
 
 type tracer struct {
@@ -111,7 +123,7 @@ func (s *span) End(options ...trace.SpanEndOption) {
 		if strings.HasPrefix(s.failure, refused) {
 			reason = reasonRefused
 		}
-		s.watch.meters.dropped(s.ctx, s.items, reason)
+		count(s.ctx, func() { s.watch.meters.dropped(s.ctx, s.items, reason) })
 	}
 }
 

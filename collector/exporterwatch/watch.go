@@ -33,7 +33,8 @@ type watch struct {
 	running map[*attempt]struct{}
 	started bool
 	faulty  bool
-	failed  time.Time // when an attempt last failed
+	failed  time.Time // when an attempt last failed, or something in it was refused
+	said    time.Time // when a refusal of a part was last logged
 	stop    chan struct{}
 	ended   sync.WaitGroup
 }
@@ -50,7 +51,9 @@ func newWatch(set *exporter.Settings, signal pipeline.Signal) (*watch, error) {
 		return nil, err
 	}
 	w := &watch{meters: m, running: make(map[*attempt]struct{})}
+	set.MeterProvider = meterProvider{set.MeterProvider}
 	set.TracerProvider = provider{TracerProvider: set.TracerProvider, watch: w}
+	set.Logger = watchLog(set.Logger, w)
 	return w, nil
 }
 

@@ -32,12 +32,22 @@ type queue struct {
 }
 
 // open takes up the note of the last run and registers the metrics.
-func (q *queue) open(set component.TelemetrySettings, id component.ID, signal string, found Salvaged) error {
+func (q *queue) open(ctx context.Context, set component.TelemetrySettings, id component.ID, signal string, found Salvaged) error {
 	if last, ok := readNote(q.path); ok {
 		q.note = *last
 	} else if found.Requests > 0 {
 		// For how long what was salvaged has been waiting isn't known: at least from now on.
 		q.note.put(uint64(found.Requests-1), time.Now())
+	}
+	// The note may be left of a file that is gone, or older than the file: what isn't in the queue doesn't wait.
+	held, err := q.Get(ctx, metadataKey)
+	if err != nil {
+		return err
+	}
+	if state, err := parseMetadata(held); err == nil && len(held) > 0 {
+		q.note.sent(state.oldest())
+	} else {
+		q.note.sent(0, false)
 	}
 	// A note that can't be written is one that isn't there after damage: no reason to keep the exporter from working.
 	q.file, _ = os.OpenFile(q.path+noteSuffix, os.O_RDWR|os.O_CREATE, 0o600)
@@ -63,9 +73,9 @@ func (q *queue) open(set component.TelemetrySettings, id component.ID, signal st
 	if err != nil {
 		return err
 	}
-	salvaged.Add(context.Background(), int64(found.Items), of)
-	requests.Add(context.Background(), int64(found.LostRequests), of)
-	drops.Add(context.Background(), int64(found.LostItems), of, metric.WithAttributes(attribute.String("reason", exporterwatch.ReasonQueueDamaged)))
+	salvaged.Add(ctx, int64(found.Items), of)
+	requests.Add(ctx, int64(found.LostRequests), of)
+	drops.Add(ctx, int64(found.LostItems), of, metric.WithAttributes(attribute.String("reason", exporterwatch.ReasonQueueDamaged)))
 	q.gauge, err = meter.RegisterCallback(func(_ context.Context, o metric.Observer) error {
 		q.mu.Lock()
 		defer q.mu.Unlock()

@@ -75,7 +75,7 @@ func (s *store) GetClient(ctx context.Context, kind component.Kind, id component
 	}
 	path := filepath.Join(s.dir, fileName(id, name))
 	q := &queue{Client: client, path: path, report: s.report}
-	if err := q.open(s.set, id, name, s.findings.of(path)); err != nil { //nolint:contextcheck // its own metrics belong to no call
+	if err := q.open(ctx, s.set, id, name, s.findings.of(path)); err != nil {
 		return nil, errors.Join(err, client.Close(ctx))
 	}
 	return q, nil

@@ -3,6 +3,8 @@
 
 package kibana
 
+import "github.com/modtap/modtap/internal/exchange"
+
 // The ids of objects that others name. They are part of the links to them, so they don't change.
 const (
 	indexPatternID = "modtap-requests"
@@ -41,19 +43,25 @@ func indexPattern() Object {
 	link := func(url, label string) FieldFormat {
 		return FieldFormat{ID: "url", Params: FormatParams{URLTemplate: url, LabelTemplate: label}}
 	}
+	formats := map[string]FieldFormat{
+		"event.duration":                  nanoseconds,
+		"goproxy.first_byte.duration":     nanoseconds,
+		"goproxy.upstream.duration":       nanoseconds,
+		"goproxy.upstream.first_byte":     nanoseconds,
+		"goproxy.module.age":              {ID: "duration", Params: FormatParams{InputFormat: "seconds", OutputFormat: "humanize"}},
+		"http.response.body.bytes":        size,
+		"goproxy.upstream.bytes":          size,
+		"trace.id":                        link(jaeger+"/trace/{{value}}", "{{value}}"),
+		"goproxy.session.id":              link(toTrace, "build {{value}}"),
+		"cicd.pipeline.run.url.full":      link("{{rawValue}}", "{{value}}"),
+		"cicd.pipeline.task.run.url.full": link("{{rawValue}}", "{{value}}"),
+	}
+	for p := range exchange.Phases {
+		formats["goproxy.phase."+p.String()+".duration"] = nanoseconds
+	}
 	return object(typeIndexPattern, indexPatternID, &IndexPattern{
 		Title: indices, TimeFieldName: timeField, Fields: Text[[]struct{}]{[]struct{}{}},
-		FieldFormatMap: Text[map[string]FieldFormat]{map[string]FieldFormat{
-			"event.duration":                  nanoseconds,
-			"goproxy.upstream.duration":       nanoseconds,
-			"goproxy.module.age":              {ID: "duration", Params: FormatParams{InputFormat: "seconds", OutputFormat: "humanize"}},
-			"http.response.body.bytes":        size,
-			"goproxy.upstream.bytes":          size,
-			"trace.id":                        link(jaeger+"/trace/{{value}}", "{{value}}"),
-			"goproxy.session.id":              link(toTrace, "build {{value}}"),
-			"cicd.pipeline.run.url.full":      link("{{rawValue}}", "{{value}}"),
-			"cicd.pipeline.task.run.url.full": link("{{rawValue}}", "{{value}}"),
-		}},
+		FieldFormatMap: Text[map[string]FieldFormat]{formats},
 	})
 }
 

@@ -23,6 +23,7 @@ import (
 
 	"github.com/modtap/modtap/internal/goauth"
 	"github.com/modtap/modtap/test/backends"
+	"github.com/modtap/modtap/test/built"
 )
 
 // alone is a client that keeps no connection, so that no goroutine is left.
@@ -31,12 +32,8 @@ var alone = &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
 // build builds modtap as the README says.
 func build(tb testing.TB) string {
 	tb.Helper()
-	binary := filepath.Join(tb.TempDir(), "modtap")
-	command := exec.Command("go", "build", "-trimpath", "-ldflags", "-s -w", "-o", binary, ".")
-	command.Dir = filepath.Join("..", "..")
-	command.Env = append(os.Environ(), "CGO_ENABLED=0")
-	output, err := command.CombinedOutput()
-	require.NoError(tb, err, "%s", output)
+	binary, err := built.Modtap(tb.Context(), filepath.Join("..", ".."), tb.TempDir())
+	require.NoError(tb, err)
 	return binary
 }
 
@@ -127,8 +124,15 @@ func (m *modtap) askAt(listener string, status int, path string, headers ...stri
 // newOrigin is a GOPROXY with the faults that panels are there for. A list that is in listed already fails.
 func newOrigin(tb testing.TB, listed *sync.Map) *httptest.Server {
 	tb.Helper()
+	var recovered sync.Map // what was asked for once
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		module, file, found := strings.Cut(r.URL.Path, "/@v/")
+		if strings.Contains(module, "flaky") {
+			if _, before := recovered.LoadOrStore(r.URL.Path, true); !before {
+				http.Error(w, "not now", http.StatusServiceUnavailable)
+				return
+			}
+		}
 		switch {
 		case !found, strings.Contains(module, "missing"), strings.HasPrefix(module, "/git.corp.example"):
 			http.Error(w, "not found: no such module", http.StatusNotFound)
@@ -175,6 +179,7 @@ receivers:
   goproxy:
     leak_patterns: "*.corp.example"
     trusted_proxies: [127.0.0.1/32]
+    client_identity: full
     chain:
       response_header_timeout: 1s
       retry: {max_retries: 0}
@@ -213,6 +218,8 @@ receivers:
 	documents += athens.ask(http.StatusNotFound, "/example.com/tampered/@v/v1.0.0.mod")
 	documents += athens.ask(http.StatusOK, "/example.com/web/@v/v1.0.0.zip", "User-Agent", "curl/7.88.1")
 	require.NotEmpty(t, athens.egress, athens.printed())
-	documents += athens.askAt(athens.egress, http.StatusOK, "/example.com/web/@v/v1.2.0.mod") // as the neighbour would
+	for _, module := range []string{"web", "flaky"} { // as the neighbour would
+		documents += athens.askAt(athens.egress, http.StatusOK, "/example.com/"+module+"/@v/v1.2.0.mod")
+	}
 	return documents
 }

@@ -14,7 +14,7 @@ func visualizations(target Target) []visualization {
 // outcomeColors make what is wrong look wrong.
 var outcomeColors = map[string]string{
 	"ok": "#54B399", "not_found": "#D6BF57", "probe": "#B9A888", "retry_twin": "#CBC3B0", "fall_through": "#AA6556", "client_gone": "#9170B8",
-	"refused": "#6092C0", "timeout": "#DA8B45", "upstream_error": "#E7664C", "checksum_mismatch": "#BD271E", "interrupted": "#5A5A5A",
+	"refused": "#6092C0", "denied": "#C5678A", "redirect": "#79AAD9", "timeout": "#DA8B45", "upstream_error": "#E7664C", "checksum_mismatch": "#BD271E", "interrupted": "#5A5A5A",
 }
 
 // resultColors are those of the cache results.
@@ -118,7 +118,7 @@ func cacheAndModules() []visualization {
 		},
 		{
 			id: "modtap-miss-reasons", title: "Why it was a miss", kind: visTable, query: ingress + " and goproxy.cache.result:miss",
-			description: "cold is the first time; many evicted mean that the cache is too small. Only the embedded proxy knows the reason.",
+			description: "cold is the first time; many evicted mean that the cache is too small. Of a proxy beside Modtap only evicted and expired can be known.",
 			aggs: []Agg{
 				count("misses"), metric("sum", "http.response.body.bytes", "bytes"), percentiles("event.duration", "duration", 95),
 				terms("bucket", "goproxy.cache.miss.reason", "reason", 10, true), terms("bucket", "goproxy.cache.evidence", "known by", 5, true),

@@ -16,8 +16,9 @@ const (
 	broken          = "job_address:goproxy_attempts_failed:increase3m"
 	circuit         = "goproxy_upstream_circuit_state"
 
-	// noFault are the values of error.type that say nothing against an upstream: none, a client that left, and each 4xx but 429.
-	noFault = "|canceled|not_found|4[013-9].|42[0-8]"
+	// noFault are the values of error.type that say nothing against an upstream: none, a client that left, and each 4xx but 429 and those
+	// about Modtap's own credentials, 401 and 407.
+	noFault = "|canceled|not_found|40[02-68-9]|4[13-9].|42[0-8]"
 	// slowAttempt is a boundary of the classic buckets, in seconds.
 	slowAttempt = "2.5"
 )

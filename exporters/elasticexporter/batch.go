@@ -45,6 +45,9 @@ func (b *batch) lines(i int) (action, document string) {
 	return b.text[at.action : at.document-1], b.text[at.document : b.end(i)-1]
 }
 
+// size is that of the request for the document at position i alone, in bytes.
+func (b *batch) size(i int) int { return b.end(i) - b.at[i].action }
+
 func (b *batch) end(i int) int {
 	if i+1 < len(b.at) {
 		return b.at[i+1].action

@@ -54,9 +54,7 @@ func (b *bulk) send(ctx context.Context, from, to int) {
 		for i := range items {
 			b.settle(&items[i], from+i)
 		}
-	case elastic.IsStatusCode(err, http.StatusRequestEntityTooLarge), elastic.IsStatusCode(err, http.StatusBadRequest):
-		// The request is above http.max_content_length, or one document spoils it,
-		// such as by an id of more than 512 bytes.
+	case isDivisible(err):
 		b.divide(ctx, err, from, to)
 	default:
 		b.postpone(err, from, to)
@@ -127,43 +125,19 @@ func (b *bulk) postpone(err error, from, to int) {
 // from an attempt whose answer got lost.
 func (b *bulk) settle(it *item, position int) {
 	switch {
-	case it.Status >= 200 && it.Status < 300:
+	case it.Status >= 200 && it.Status < 300 && it.Error == nil:
 	case it.Status == http.StatusConflict:
 		b.duplicates++
-	case isPassing(it):
+	case isDocuments(it, b.batch.size(position)):
+		kind, reason := describe(it.Error)
+		b.rejected = append(b.rejected, rejection{position: position, status: it.Status, kind: kind, reason: reason})
+	default:
 		kind, reason := describe(it.Error)
 		b.again[position] = true
 		b.failed++
 		b.retried[kind]++
 		b.reason = kind + ": " + reason
-	default:
-		kind, reason := describe(it.Error)
-		b.rejected = append(b.rejected, rejection{position: position, status: it.Status, kind: kind, reason: reason})
 	}
-}
-
-// isPassing tells that the fault is the cluster's or its owner's and not the
-// document's: it is overloaded, a shard is away, the credentials are refused, or
-// the index is blocked since the disk is full, which is 403 or 429 by version.
-func isPassing(it *item) bool {
-	switch it.Status {
-	case http.StatusUnauthorized, http.StatusRequestTimeout, http.StatusTooManyRequests:
-		return true
-	case http.StatusForbidden:
-		return !isClosed(it.Error)
-	case http.StatusNotFound: // action.auto_create_index forbids the index.
-		return it.Error != nil && it.Error.Type == "index_not_found_exception"
-	default:
-		return it.Status < 200 || it.Status >= 500
-	}
-}
-
-// isClosed tells that somebody closed the index to writing, as policies do with
-// old ones: index.blocks.read_only and index.blocks.write. The block of a full
-// disk, which ends by itself, is number 12 (IndexMetadata in Elasticsearch).
-func isClosed(e *elastic.ErrorDetails) bool {
-	return e != nil && e.Type == "cluster_block_exception" &&
-		(strings.Contains(e.Reason, "FORBIDDEN/5/") || strings.Contains(e.Reason, "FORBIDDEN/8/"))
 }
 
 // describe tells kind and reason of an error with its innermost cause, which is
@@ -178,8 +152,12 @@ func describe(e *elastic.ErrorDetails) (kind, reason string) {
 			reasons = append(reasons, text)
 		}
 	}
-	return e.Type, strings.Join(reasons, ": ")
+	reason = strings.Join(reasons, ": ")
+	return e.Type, reason[:min(len(reason), maxReason)]
 }
+
+// maxReason is how much of a reason is kept, in bytes: it may quote a document.
+const maxReason = 1 << 10
 
 func statusOf(err error) int {
 	if answered, ok := errors.AsType[*elastic.Error](err); ok {

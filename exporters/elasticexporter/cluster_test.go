@@ -5,6 +5,7 @@ package elasticexporter
 
 import (
 	"bufio"
+	"compress/gzip"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -46,9 +47,11 @@ type cluster struct {
 	policy string // The policy that is there; empty for none.
 
 	// Faults, nil for none.
-	whole    func(bulk int) int       // The status of the n-th bulk request; 0 is a success.
-	item     func(id string) itemFate // What becomes of a document.
-	existing int                      // The version of a template that is there.
+	whole func(bulk int) int // The status of the n-th bulk request; 0 is a success.
+	// wholeError is the type that a failed bulk request's answer has; empty for no body.
+	wholeError string
+	item       func(id string) itemFate // What becomes of a document.
+	existing   int                      // The version of a template that is there.
 }
 
 type indexed struct {
@@ -147,7 +150,16 @@ func (c *cluster) bulk(w http.ResponseWriter, r *http.Request) {
 	var ids []string
 	defer func() { c.bulks = append(c.bulks, ids) }()
 	var items []string
-	lines := bufio.NewScanner(r.Body)
+	body := io.Reader(r.Body)
+	if r.Header.Get("Content-Encoding") == "gzip" {
+		unpacked, err := gzip.NewReader(body)
+		if err != nil {
+			w.WriteHeader(http.StatusBadRequest)
+			return
+		}
+		body = unpacked
+	}
+	lines := bufio.NewScanner(body)
 	for lines.Scan() {
 		var action struct {
 			Create struct {
@@ -180,6 +192,9 @@ func (c *cluster) bulk(w http.ResponseWriter, r *http.Request) {
 		if status := c.whole(len(c.bulks)); status != 0 {
 			clear(c.documents)
 			w.WriteHeader(status)
+			if c.wholeError != "" {
+				fmt.Fprintf(w, `{"error":{"type":%q,"reason":"Validation Failed"},"status":%d}`, c.wholeError, status)
+			}
 			return
 		}
 	}

@@ -45,6 +45,12 @@ type Config struct {
 	// Elasticsearch and by ISM in OpenSearch. Default: 0, nothing is removed.
 	Retention time.Duration `mapstructure:"retention"`
 
+	// Template has the exporter look after the index template, without which
+	// Elasticsearch guesses the fields' types. False is for a user who may only
+	// write: then somebody else puts it, as the exporter's README shows.
+	// Default: true.
+	Template bool `mapstructure:"template"`
+
 	// Compression of requests, gzip or none. Default: gzip.
 	Compression configcompression.Type `mapstructure:"compression"`
 
@@ -114,6 +120,9 @@ func (cfg *Config) Validate() error {
 	}
 	if cfg.Retention != 0 && cfg.Retention < time.Hour {
 		errs = append(errs, fmt.Errorf("retention is %s: it must be 0 (keep everything) or at least 1h", cfg.Retention))
+	}
+	if cfg.Retention != 0 && !cfg.Template {
+		errs = append(errs, errors.New("retention is set and template is false: the policy belongs to the template; leave one of them out"))
 	}
 	if cfg.Compression.IsCompressed() && cfg.Compression != configcompression.TypeGzip {
 		errs = append(errs, fmt.Errorf("compression is %q: Elasticsearch takes gzip or none", cfg.Compression))

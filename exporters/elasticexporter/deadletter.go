@@ -11,6 +11,8 @@ import (
 	"path/filepath"
 	"sync"
 	"time"
+
+	"github.com/modtap/modtap/internal/redact"
 )
 
 const (
@@ -125,7 +127,7 @@ func (r *rejection) letter(documents *batch, now time.Time) (*deadLetter, []byte
 	}
 	line := &deadLetter{
 		Time: now.UTC(), Index: create.Create.Index, ID: create.Create.ID, Status: r.status,
-		Error: deadLetterError{Type: r.kind, Reason: r.reason}, Document: json.RawMessage(document),
+		Error: deadLetterError{Type: redact.Line(r.kind), Reason: redact.Line(r.reason)}, Document: json.RawMessage(document),
 	}
 	var text bytes.Buffer
 	encoder := json.NewEncoder(&text)

@@ -139,13 +139,14 @@ func TestAWholeRequestThatIsRefusedIsDividedUntilOneIsLeft(t *testing.T) {
 	c.whole = func(int) int {
 		return http.StatusBadRequest
 	}
+	c.wholeError = "action_request_validation_exception"
 	cfg := direct(c.URL)
 	cfg.DeadLetter.Path = filepath.Join(t.TempDir(), "dead.jsonl")
 	require.NoError(t, started(t, settings(), cfg).ConsumeLogs(t.Context(), records("1", "2", "3")))
 	assert.Equal(t, [][]string{{"1", "2", "3"}, {"1"}, {"2", "3"}, {"2"}, {"3"}}, c.bulks)
 	found := letters(t, cfg.DeadLetter.Path)
 	require.Len(t, found, 3)
-	assert.Equal(t, deadLetterError{Type: "400", Reason: "Bad Request"}, found[0].Error)
+	assert.Equal(t, deadLetterError{Type: "action_request_validation_exception", Reason: "Validation Failed"}, found[0].Error)
 }
 
 func TestIDsThatJSONEscapes(t *testing.T) {

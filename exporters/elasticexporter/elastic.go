@@ -77,6 +77,7 @@ func (e *elasticExporter) start(ctx context.Context, host component.Host) error 
 		n.close()
 		return err
 	}
+	t.unmanaged = !e.cfg.Template
 	e.health.host = host
 	e.nodes, e.template = n, t
 	return nil

@@ -24,6 +24,8 @@ import (
 	"go.uber.org/zap"
 	"go.uber.org/zap/zapcore"
 	"go.uber.org/zap/zaptest/observer"
+
+	"github.com/modtap/modtap/test/port"
 )
 
 func TestDocumentsLieInTheIndexOfTheirDay(t *testing.T) {
@@ -47,7 +49,7 @@ func TestDocumentsLieInTheIndexOfTheirDay(t *testing.T) {
 	require.NoError(t, logs.ConsumeLogs(t.Context(), records("1", "3")), "what is there already is no error")
 	assert.ElementsMatch(t, []string{"1", "2", "3"}, c.ids())
 	assert.Len(t, c.bulks, 2)
-	assert.Equal(t, []string{"modtap-requests 2 [modtap-requests-*]"}, c.templates, "once")
+	assert.Equal(t, []string{"modtap-requests 3 [modtap-requests-*]"}, c.templates, "once")
 }
 
 func TestAPIKey(t *testing.T) {
@@ -59,7 +61,7 @@ func TestAPIKey(t *testing.T) {
 }
 
 func TestALaterTemplateIsKept(t *testing.T) {
-	for existing, want := range map[int]int{1: 1, 2: 0, 3: 0} {
+	for existing, want := range map[int]int{2: 1, 3: 0, 4: 0} {
 		c := newCluster(t)
 		c.existing = existing
 		require.NoError(t, started(t, settings(), direct(c.URL)).ConsumeLogs(t.Context(), records("1")))
@@ -68,8 +70,7 @@ func TestALaterTemplateIsKept(t *testing.T) {
 }
 
 func TestABackendThatIsDownAtTheStart(t *testing.T) {
-	c := newStoppedCluster(t)
-	address := c.Listener.Addr().String()
+	c, address := newStoppedCluster(t), port.Address(t)
 	require.NoError(t, c.Listener.Close())
 	logs := started(t, settings(), direct("http://"+address))
 
@@ -250,8 +251,7 @@ func TestAHangingBackendEndsWithTheTimeout(t *testing.T) {
 }
 
 func TestANodeThatReturnsIsUsedAgain(t *testing.T) {
-	first, second := newCluster(t), newStoppedCluster(t)
-	address := second.Listener.Addr().String()
+	first, second, address := newCluster(t), newStoppedCluster(t), port.Address(t)
 	require.NoError(t, second.Listener.Close())
 	logs := started(t, settings(), direct(first.URL, "http://"+address))
 	for range 4 {
@@ -275,10 +275,7 @@ func TestCredentialsAreInNoLogAndNoError(t *testing.T) {
 	set := settings()
 	set.Logger = zap.New(core)
 
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	require.NoError(t, err)
-	down := listener.Addr().String()
-	require.NoError(t, listener.Close())
+	down := port.Address(t)
 	forbidding := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		user, password, _ := r.BasicAuth()
 		assert.Equal(t, "us er:hunter2", user+":"+password)

@@ -42,6 +42,7 @@ func createDefaultConfig() component.Config {
 	return &Config{
 		Index:       "modtap-requests",
 		SpansIndex:  "modtap-spans",
+		Template:    true,
 		Compression: configcompression.TypeGzip,
 		DeadLetter:  DeadLetterConfig{MaxMegabytes: 100},
 		TLS:         configtls.NewDefaultClientConfig(),

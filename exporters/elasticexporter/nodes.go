@@ -13,6 +13,8 @@ import (
 	"time"
 
 	"github.com/olivere/elastic/v7"
+
+	"github.com/modtap/modtap/internal/outbound"
 )
 
 // nodes are the cluster's nodes. Each has a client of its own, since a client
@@ -40,8 +42,7 @@ func newNodes(ctx context.Context, cfg *Config) (*nodes, error) {
 	if err != nil {
 		return nil, fmt.Errorf("tls: %w", err)
 	}
-	base := http.DefaultTransport.(*http.Transport).Clone()
-	base.TLSClientConfig = tlsConfig
+	base := outbound.New(outbound.Settings{TLS: tlsConfig})
 	if queue := cfg.QueueConfig.Get(); queue != nil {
 		base.MaxIdleConnsPerHost = queue.NumConsumers
 	}
@@ -73,7 +74,7 @@ func newClient(cfg *Config, raw string, transport http.RoundTripper) (*elastic.C
 	}
 	return elastic.NewClient(
 		elastic.SetURL(u.String()),
-		elastic.SetHttpClient(&http.Client{Transport: transport}),
+		elastic.SetHttpClient(outbound.Client(transport)),
 		elastic.SetBasicAuth(user, password),
 		elastic.SetHeaders(headers),
 		elastic.SetSniff(false),
@@ -92,6 +93,9 @@ func (n *nodes) do(ctx context.Context, call func(*elastic.Client) error) error 
 		}
 		if errors.Is(ctx.Err(), context.DeadlineExceeded) {
 			node.restsUntil.Store(time.Now().Add(rest).UnixNano())
+		}
+		if status := statusOf(err); status >= 300 && status < 400 {
+			return fmt.Errorf("%w: it redirects: set the endpoint to where it leads", err)
 		}
 		if err == nil || ctx.Err() != nil || !isUnreachable(err) {
 			return err

@@ -64,3 +64,13 @@ func isRefused(err error) bool {
 	status := statusOf(err)
 	return status >= 400 && status < 500 && status != http.StatusTooManyRequests && status != http.StatusRequestTimeout
 }
+
+// isForbidden tells that what was asked for isn't this user's, as a write-only one's, or that something in between passes
+// on nothing but bulk requests. Credentials that are wrong (401) are another fault: with them no document is taken either.
+func isForbidden(err error) bool {
+	switch statusOf(err) {
+	case http.StatusForbidden, http.StatusNotFound, http.StatusMethodNotAllowed, http.StatusNotImplemented:
+		return true
+	}
+	return false
+}

@@ -12,6 +12,7 @@ import (
 	"sync/atomic"
 
 	"github.com/olivere/elastic/v7"
+	"go.uber.org/zap"
 )
 
 // templateJSON is the composable index template, without what depends on the
@@ -34,6 +35,7 @@ type template struct {
 	nodes     *nodes
 	retention *retention
 	stream    bool
+	unmanaged bool // Somebody else puts it.
 
 	ready atomic.Bool
 	turn  chan struct{} // Holds one token: the right to ask the cluster.
@@ -96,6 +98,22 @@ func (t *template) prepare(ctx context.Context, client *elastic.Client) error {
 		return err
 	}
 	t.nodes.transport.compatible.Store(of.isCompatible())
+	if t.unmanaged {
+		return nil
+	}
+	err = t.put(ctx, client, of)
+	if isForbidden(err) {
+		// The template may be there already, and documents are worth more than their fields' types.
+		t.retention.logger.Warn("The index template can't be looked after, since this user may not or something in between doesn't let it; documents are sent all the same. "+
+			"If the template isn't there the cluster guesses the fields' types: put it as the exporter's README shows, and set template: false",
+			zap.String("template", t.name), zap.Error(err))
+		return nil
+	}
+	return err
+}
+
+// put puts the template unless one is there that is to be kept.
+func (t *template) put(ctx context.Context, client *elastic.Client, of server) error {
 	there, err := client.IndexGetIndexTemplate(t.name).Do(ctx)
 	if err != nil && !elastic.IsNotFound(err) {
 		return err

@@ -12,6 +12,8 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
+
+	"github.com/modtap/modtap/internal/outbound"
 )
 
 // compressFrom is the size in bytes of a request from which compressing it pays.
@@ -19,7 +21,7 @@ const compressFrom = 1 << 10
 
 // transport gives requests their last form before they leave.
 type transport struct {
-	base *http.Transport
+	base *outbound.Transport
 	gzip bool
 	pool sync.Pool // Of *gzip.Writer.
 
@@ -28,7 +30,7 @@ type transport struct {
 	compatible atomic.Bool
 }
 
-func newTransport(base *http.Transport, compress bool) *transport {
+func newTransport(base *outbound.Transport, compress bool) *transport {
 	base.DisableCompression = !compress // Of the answers.
 	return &transport{base: base, gzip: compress, pool: sync.Pool{New: func() any {
 		// Most of what can be saved, for a third of the time of the default.
@@ -46,7 +48,7 @@ func (t *transport) RoundTrip(r *http.Request) (*http.Response, error) {
 	compress := t.gzip && r.Body != nil && r.ContentLength >= compressFrom
 	compatible := t.compatible.Load()
 	if !compress && !compatible {
-		return t.base.RoundTrip(r)
+		return t.send(r)
 	}
 	r = r.Clone(r.Context()) // A RoundTripper must not change the request.
 	if compatible {
@@ -61,7 +63,23 @@ func (t *transport) RoundTrip(r *http.Request) (*http.Response, error) {
 			return nil, err
 		}
 	}
-	return t.base.RoundTrip(r)
+	return t.send(r)
+}
+
+// maxAnswer bounds an answer in bytes, also once it is decompressed: it is read into memory. That to a bulk request has a few
+// words for each document that was taken, some KiB for one that wasn't, and there are 512 of them.
+const maxAnswer = 8 << 20
+
+func (t *transport) send(r *http.Request) (*http.Response, error) {
+	response, err := t.base.RoundTrip(r)
+	if err != nil {
+		if cure := outbound.Cure(err.Error(), r.URL); cure != "" {
+			err = fmt.Errorf("%w: %s", err, cure)
+		}
+		return nil, err
+	}
+	response.Body = outbound.Limit(response.Body, maxAnswer)
+	return response, nil
 }
 
 // compatibleType is a media type in the form that asks for the ways of version 7:

@@ -14,6 +14,8 @@ import (
 	"go.opentelemetry.io/collector/consumer"
 	"go.opentelemetry.io/collector/exporter"
 	"go.opentelemetry.io/collector/exporter/exporterhelper"
+
+	"github.com/modtap/modtap/internal/outbound"
 )
 
 var componentType = component.MustNewType("jaeger")
@@ -30,6 +32,7 @@ func NewFactory() exporter.Factory {
 func createDefaultConfig() component.Config {
 	client := confighttp.NewDefaultClientConfig()
 	client.Timeout = 10 * time.Second
+	client.HTTP2ReadIdleTimeout, client.HTTP2PingTimeout = outbound.PingAfter, outbound.PingTimeout
 	retry := configretry.NewDefaultBackOffConfig()
 	retry.MaxElapsedTime = 0
 	return &Config{

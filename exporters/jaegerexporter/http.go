@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"mime"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -129,11 +130,25 @@ func (s *httpSender) post(ctx context.Context, body []byte) (int, error) {
 	if _, rest := io.Copy(io.Discard, io.LimitReader(response.Body, 1<<16)); err == nil {
 		err = rest
 	}
-	if response.StatusCode/100 == 2 {
+	switch page := isPage(response.Header.Get("Content-Type")); {
+	case page && response.StatusCode/100 == 2:
+		return 0, fmt.Errorf("answer of Jaeger: %s with a page: a sign-in page or another server may stand at this address", response.Status)
+	case page && isRefusal(response.StatusCode): // Something in between knows nothing of the spans.
+		return 0, describeAnswer(response, text, err)
+	case response.StatusCode/100 == 2:
 		return response.StatusCode, nil // It is taken, whatever became of the answer's body.
 	}
 	return response.StatusCode, describeAnswer(response, text, err)
 }
+
+// isPage tells that an answer is for people's eyes. Jaeger answers without a body, or in plain text.
+func isPage(contentType string) bool {
+	media, _, err := mime.ParseMediaType(contentType)
+	return err == nil && (media == "text/html" || media == "application/xhtml+xml")
+}
+
+// maxWait bounds the wait that a backend may ask for.
+const maxWait = 5 * time.Minute
 
 func describeAnswer(response *http.Response, text []byte, reading error) error {
 	err := fmt.Errorf("answer of Jaeger: %s: %s", response.Status, strings.TrimSpace(string(text)))
@@ -150,10 +165,10 @@ func describeAnswer(response *http.Response, text []byte, reading error) error {
 // retryAfter reads seconds or a date (RFC 9110, 10.2.3); 0 means nothing usable.
 func retryAfter(header string, now time.Time) time.Duration {
 	if seconds, err := strconv.ParseUint(header, 10, 16); err == nil {
-		return time.Duration(seconds) * time.Second
+		return min(time.Duration(seconds)*time.Second, maxWait)
 	}
 	if at, err := http.ParseTime(header); err == nil {
-		return max(0, at.Sub(now))
+		return min(max(0, at.Sub(now)), maxWait)
 	}
 	return 0
 }

@@ -95,7 +95,7 @@ func TestRemoteSampling(t *testing.T) {
 			require.NoError(t, e.ConsumeTraces(t.Context(), roots))
 			unsampled := counted(t, telemetry, "otelcol_exporter_jaeger_unsampled_spans")[""]
 			var spans map[string]backends.Span
-			backends.Await(t, 20*time.Second, "all sampled spans", func() bool {
+			backends.Await(t, time.Minute, "all sampled spans", func() bool {
 				spans = stored(t, jaeger, tt.service)
 				return len(spans) == 2000-int(unsampled)
 			})
@@ -137,7 +137,7 @@ func TestRemoteSamplingFollowsAndKeeps(t *testing.T) {
 	require.Equal(t, strategy(probabilistic(0)), current(), "the first trace waits for the first answer")
 
 	require.NoError(t, os.WriteFile(file, []byte(`{"default_strategy": {"type": "probabilistic", "param": 0.75}}`), 0o600))
-	backends.Await(t, 10*time.Second, "the new strategy", func() bool { return current() == strategy(probabilistic(0.75)) })
+	backends.Await(t, time.Minute, "the new strategy", func() bool { return current() == strategy(probabilistic(0.75)) })
 
 	jaeger.Stop()
 	time.Sleep(300 * time.Millisecond) // Some questions without an answer.

@@ -181,7 +181,7 @@ func received(t *testing.T, traces ptrace.Traces, start func(*testing.T, *backen
 	jaeger := backends.Jaeger(t)
 	require.NoError(t, start(t, jaeger).ConsumeTraces(t.Context(), traces))
 	var spans map[string]backends.Span
-	backends.Await(t, 20*time.Second, "all spans", func() bool {
+	backends.Await(t, time.Minute, "all spans", func() bool {
 		spans = stored(t, jaeger, "goproxy", "агент")
 		return len(spans) == traces.SpanCount()
 	})

@@ -6,6 +6,8 @@ package jsonlinesexporter
 import (
 	"errors"
 	"fmt"
+	"os"
+	"strconv"
 	"time"
 
 	"go.opentelemetry.io/collector/component"
@@ -20,8 +22,14 @@ const minInterval = time.Minute
 // Config is the configuration of the JSON lines exporter.
 type Config struct {
 	// Path is the file that is written, made with its directories if it isn't
-	// there and continued if it is; "-" is standard output. Required.
+	// there and continued if it is; "-" is standard output, as is /dev/stdout and
+	// what leads there. Of a symbolic link the target is written and rotated; its
+	// directory must be there. Required.
 	Path string `mapstructure:"path"`
+
+	// FileMode is that of files that are made, in octal: "0640" lets a group read
+	// them, Filebeat's for one. Default: "0600", for Modtap's user only.
+	FileMode string `mapstructure:"file_mode"`
 
 	// Rotation bounds the space that the file and its predecessors take. It means
 	// nothing for standard output.
@@ -51,11 +59,26 @@ type RotationConfig struct {
 
 var _ component.Config = (*Config)(nil)
 
+// mode is FileMode as a number; 0 if it is none.
+func (cfg *Config) mode() os.FileMode {
+	mode, err := strconv.ParseUint(cfg.FileMode, 8, 32)
+	if err != nil || mode > 0o666 {
+		return 0
+	}
+	return os.FileMode(mode)
+}
+
 // Validate reports every fault of the configuration by its YAML key.
 func (cfg *Config) Validate() error {
 	var errs []error
 	if cfg.Path == "" {
 		errs = append(errs, errors.New(`path is required: name a file, or "-" for standard output`))
+	}
+	if cfg.FileMode != "" && cfg.mode()&0o600 != 0o600 {
+		errs = append(errs, fmt.Errorf("file_mode is %q: write \"0600\", \"0640\" or \"0644\", in quotes", cfg.FileMode))
+	}
+	if err := checkWord(cfg.Path); err != nil {
+		errs = append(errs, err)
 	}
 	for _, bound := range []struct {
 		key   string

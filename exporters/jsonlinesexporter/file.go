@@ -5,11 +5,13 @@ package jsonlinesexporter
 
 import (
 	"bytes"
+	"cmp"
 	"errors"
 	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
+	"syscall"
 	"time"
 
 	"go.uber.org/zap"
@@ -20,18 +22,22 @@ const (
 	day      = 24 * time.Hour
 
 	// The documents tell who asked for what, so they aren't everybody's to read.
-	fileMode      = 0o640
+	fileMode      = 0o600 // Where file_mode says nothing else.
 	directoryMode = 0o750
 )
 
 // file is a log file that rotates by size and age. It follows its path: when somebody
-// else moves or removes the file, the next batch goes to a new one.
+// else moves or removes the file, or leads a link elsewhere, the next batch goes to
+// a new one. Where path is a link, what it leads to is written, and rotates beside
+// itself.
 //
 // lumberjack isn't used since it refuses a batch above the size of a file,
 // leaves half a batch behind when the disk is full, and never ends its
 // goroutine. A file must not be used by two goroutines at once.
 type file struct {
 	path     string
+	target   string      // What path leads to, since the file was opened.
+	mode     os.FileMode // Of files that are made.
 	rotation RotationConfig
 	logger   *zap.Logger
 
@@ -44,9 +50,11 @@ type file struct {
 	regular bool // handle is a regular file, not a device or pipe.
 }
 
-func openFile(path string, rotation RotationConfig, logger *zap.Logger) (*file, error) {
-	f := &file{path: path, rotation: rotation, logger: logger}
-	if err := f.open(); err != nil {
+func openFile(path string, mode os.FileMode, rotation RotationConfig, logger *zap.Logger) (*file, error) {
+	f := &file{path: path, mode: mode, rotation: rotation, logger: logger}
+	if err := f.open(); errors.Is(err, errNoReader) {
+		f.logger.Error("The log waits for the reader of its named pipe", zap.Error(err))
+	} else if err != nil {
 		return nil, err
 	}
 	f.prune()
@@ -137,13 +145,17 @@ func (f *file) follow() {
 }
 
 func (f *file) open() error {
-	if info, err := os.Stat(f.path); err == nil && info.IsDir() {
-		return fmt.Errorf("%s is a directory", f.path)
-	}
-	if err := os.MkdirAll(filepath.Dir(f.path), directoryMode); err != nil {
+	to, err := checkPath(f.path)
+	if err != nil {
 		return err
 	}
-	handle, err := os.OpenFile(f.path, os.O_RDWR|os.O_CREATE|os.O_APPEND, fileMode)
+	f.target = to
+	if to == f.path { // The directory of a link's target isn't ours to make.
+		if err := os.MkdirAll(filepath.Dir(to), directoryMode); err != nil {
+			return err
+		}
+	}
+	handle, err := f.openTarget()
 	if err != nil {
 		return err
 	}
@@ -159,6 +171,22 @@ func (f *file) open() error {
 		f.begun = f.beginning()
 	}
 	return nil
+}
+
+// errNoReader is a named pipe that nobody has open for reading.
+var errNoReader = errors.New("nobody reads")
+
+// openTarget opens what path leads to. A named pipe is opened for writing alone: with both ends open it would take what nobody
+// ever reads, and forget it at the end.
+func (f *file) openTarget() (*os.File, error) {
+	if info, err := os.Stat(f.target); err != nil || info.Mode().Type() != fs.ModeNamedPipe {
+		return os.OpenFile(f.target, os.O_RDWR|os.O_CREATE|os.O_APPEND, cmp.Or(f.mode, fileMode))
+	}
+	handle, err := os.OpenFile(f.target, os.O_WRONLY|syscall.O_NONBLOCK, 0)
+	if errors.Is(err, syscall.ENXIO) { // open(2)
+		return nil, fmt.Errorf("%w the named pipe %s: start what reads it; until then records wait as long as receivers' hold says", errNoReader, f.target)
+	}
+	return handle, err
 }
 
 // regularSize is the size of a regular file; devices and pipes have none.

@@ -18,7 +18,7 @@ import (
 
 func opened(t *testing.T, path string, rotation RotationConfig) *file {
 	t.Helper()
-	f, err := openFile(path, rotation, zap.NewNop())
+	f, err := openFile(path, fileMode, rotation, zap.NewNop())
 	require.NoError(t, err)
 	t.Cleanup(func() { assert.NoError(t, f.Close()) })
 	return f
@@ -100,7 +100,7 @@ func TestOldBackupsAreRemoved(t *testing.T) {
 
 func TestAgedBackupsAreRemovedAtTheStart(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "requests.jsonl")
-	f := &file{path: path}
+	f := &file{path: path, target: path}
 	aged, young := f.backupName(time.Now().Add(-49*time.Hour)), f.backupName(time.Now().Add(-47*time.Hour))
 	for _, name := range []string{aged, young} {
 		require.NoError(t, os.WriteFile(name, nil, 0o600))
@@ -111,7 +111,8 @@ func TestAgedBackupsAreRemovedAtTheStart(t *testing.T) {
 }
 
 func TestBackupNamesDoNotClash(t *testing.T) {
-	f := &file{path: filepath.Join(t.TempDir(), "requests.jsonl")}
+	path := filepath.Join(t.TempDir(), "requests.jsonl")
+	f := &file{path: path, target: path}
 	at := time.Date(2026, time.November, 22, 10, 11, 12, 999_999_999, time.UTC)
 	require.NoError(t, os.WriteFile(f.backupName(at), nil, 0o600))
 	assert.Equal(t, "requests-20261122T101113.000000000Z.jsonl", filepath.Base(f.backupName(at)))

@@ -6,7 +6,6 @@ package jsonlinesexporter
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"os"
 	"sync"
@@ -46,7 +45,7 @@ type jsonLines struct {
 	repeated metric.Int64Counter
 
 	mu      sync.Mutex
-	out     output // nil unless running.
+	out     *bounded // nil unless running.
 	health  health
 	memory  *memory
 	encoder document.Encoder
@@ -76,18 +75,27 @@ func (e *jsonLines) start(_ context.Context, host component.Host) error {
 		return nil
 	}
 	e.health = health{host: host}
-	if e.cfg.Path == standardOutput {
-		e.out = stdout{}
+	if isStandardOutput(e.cfg.Path) {
+		e.out = newBounded(stdout{})
 		return nil
 	}
-	f, err := openFile(e.cfg.Path, e.cfg.Rotation, e.logger)
+	f, err := openFile(e.cfg.Path, e.cfg.mode(), e.cfg.Rotation, e.logger)
 	if err != nil {
-		return fmt.Errorf("exporters::%s::path: %w: name a file that Modtap may write to, or \"-\" for standard output", e.id, err)
+		return pathError(e.id, err)
 	}
 	f.recallTail(e.memory)
 	e.memory.search = func(run string) { f.recallRun(e.memory, run) }
-	e.out = f
+	e.out = newBounded(f)
 	return nil
+}
+
+func isStandardOutput(path string) bool {
+	if path == standardOutput {
+		return true
+	}
+	to, err := target(path)
+	descriptor, ok := stream(to)
+	return err == nil && ok && descriptor == 1
 }
 
 func (e *jsonLines) shutdown(context.Context) error {
@@ -96,7 +104,7 @@ func (e *jsonLines) shutdown(context.Context) error {
 	if e.out == nil {
 		return nil
 	}
-	err := e.out.Close()
+	err := e.out.close()
 	e.out = nil
 	return err
 }
@@ -112,6 +120,10 @@ func (e *jsonLines) consumeLogs(ctx context.Context, logs plog.Logs) error {
 	}
 	if e.out == nil {
 		return errNotRunning
+	}
+	if err := e.out.ready(ctx); err != nil {
+		e.health.update(err)
+		return err
 	}
 
 	batch := e.batch[:0]
@@ -132,8 +144,9 @@ func (e *jsonLines) consumeLogs(ctx context.Context, logs plog.Logs) error {
 	if cap(batch) <= maxIdleBuffer {
 		e.batch = batch
 	}
-	if err := e.write(batch); err != nil {
+	if err := e.write(ctx, batch); err != nil {
 		e.memory.rollback()
+		e.batch = nil // A write that hangs still reads it.
 		return err
 	}
 	e.memory.commit()
@@ -143,11 +156,11 @@ func (e *jsonLines) consumeLogs(ctx context.Context, logs plog.Logs) error {
 	return nil
 }
 
-func (e *jsonLines) write(batch []byte) error {
+func (e *jsonLines) write(ctx context.Context, batch []byte) error {
 	if len(batch) == 0 {
 		return nil
 	}
-	_, err := e.out.Write(batch)
+	err := e.out.write(ctx, batch)
 	e.health.update(err)
 	return err
 }

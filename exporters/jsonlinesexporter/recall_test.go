@@ -34,7 +34,7 @@ func TestOnlyTheTailIsReadAtTheStart(t *testing.T) {
 
 func TestAFileThatCannotBeReadIsPassedOver(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "requests.jsonl")
-	f := &file{path: path, logger: zap.NewNop()}
+	f := &file{path: path, target: path, logger: zap.NewNop()}
 	require.NoError(t, os.WriteFile(f.backupName(time.Unix(1, 0)), []byte("{}\n"), 0o600))
 	require.NoError(t, os.Mkdir(f.backupName(time.Unix(2, 0)), 0o700))
 	require.NoError(t, syscall.Mkfifo(f.backupName(time.Unix(3, 0)), 0o600))

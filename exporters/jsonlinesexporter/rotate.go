@@ -59,7 +59,7 @@ func (f *file) rotate() error {
 	if err := f.Close(); err != nil {
 		return err
 	}
-	if err := os.Rename(f.path, f.backupName(time.Now())); err != nil {
+	if err := os.Rename(f.target, f.backupName(time.Now())); err != nil {
 		return err
 	}
 	if err := f.open(); err != nil {
@@ -73,7 +73,7 @@ func (f *file) rotate() error {
 func (f *file) backupName(at time.Time) string {
 	prefix, extension := f.backupPattern()
 	for {
-		name := filepath.Join(filepath.Dir(f.path), prefix+at.UTC().Format(backupTime)+extension)
+		name := filepath.Join(filepath.Dir(f.target), prefix+at.UTC().Format(backupTime)+extension)
 		if _, err := os.Lstat(name); errors.Is(err, fs.ErrNotExist) {
 			return name
 		}
@@ -82,7 +82,7 @@ func (f *file) backupName(at time.Time) string {
 }
 
 func (f *file) backupPattern() (prefix, extension string) {
-	name := filepath.Base(f.path)
+	name := filepath.Base(f.target)
 	extension = filepath.Ext(name)
 	return strings.TrimSuffix(name, extension) + "-", extension
 }
@@ -124,7 +124,7 @@ type backup struct {
 
 // backups finds the full files, the newest first.
 func (f *file) backups() ([]backup, error) {
-	directory := filepath.Dir(f.path)
+	directory := filepath.Dir(f.target)
 	entries, err := os.ReadDir(directory) // Sorted by name, which is by time.
 	if err != nil {
 		return nil, err

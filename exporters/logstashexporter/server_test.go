@@ -114,16 +114,8 @@ func listen(t *testing.T, address string) net.Listener {
 		var err error
 		listener, err = net.Listen("tcp", address)
 		return err == nil
-	}, 5*time.Second, 10*time.Millisecond)
+	}, time.Minute, 10*time.Millisecond)
 	return listener
-}
-
-// downAddress is an address where nothing listens.
-func downAddress(t *testing.T) string {
-	t.Helper()
-	listener := listen(t, "127.0.0.1:0")
-	require.NoError(t, listener.Close())
-	return listener.Addr().String()
 }
 
 func tlsListener(t *testing.T, certificate tls.Certificate) net.Listener {

@@ -12,6 +12,8 @@ import (
 
 	"github.com/prometheus/exporter-toolkit/web"
 	"go.opentelemetry.io/collector/component"
+
+	"github.com/modtap/modtap/internal/frontdoor"
 )
 
 // Config is the configuration of the Prometheus exporter.
@@ -19,6 +21,11 @@ type Config struct {
 	// Endpoint is the address, HOST:PORT, at which /metrics is served.
 	// Default: localhost:9464.
 	Endpoint string `mapstructure:"endpoint"`
+
+	// AllowedHosts are the names, as in Host, that a page on loopback answers to
+	// besides loopback's own: names, addresses, *.name for all below it, * for all.
+	// At other addresses it answers to every name. Default: none.
+	AllowedHosts []string `mapstructure:"allowed_hosts"`
 
 	// MetricExpiration is how long a series is shown after its last point came;
 	// 0 shows it for ever. Default: 5m.
@@ -40,6 +47,9 @@ func (cfg *Config) Validate() error {
 	var errs []error
 	if err := validateEndpoint(cfg.Endpoint); err != nil {
 		errs = append(errs, fmt.Errorf("endpoint is %q: %w: write HOST:PORT such as localhost:9464", cfg.Endpoint, err))
+	}
+	if err := frontdoor.Validate(cfg.AllowedHosts); err != nil {
+		errs = append(errs, fmt.Errorf("allowed_hosts: %w", err))
 	}
 	if cfg.MetricExpiration < 0 {
 		errs = append(errs, fmt.Errorf("metric_expiration is %s: it must be 0 (never) or more", cfg.MetricExpiration))

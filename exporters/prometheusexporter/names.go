@@ -12,6 +12,8 @@ import (
 	"github.com/prometheus/otlptranslator"
 	"go.opentelemetry.io/collector/pdata/pcommon"
 	semconv "go.opentelemetry.io/otel/semconv/v1.40.0"
+
+	"github.com/modtap/modtap/internal/printable"
 )
 
 // The labels that name the resource:
@@ -86,7 +88,7 @@ type label struct {
 func (n *names) appendLabels(labels []label, attributes pcommon.Map, own func(name string) bool) []label {
 	first := len(labels)
 	for attribute, value := range attributes.All() {
-		text := strings.ToValidUTF8(value.AsString(), "\uFFFD")
+		text := labelValue(value)
 		if text == "" {
 			continue
 		}
@@ -112,6 +114,12 @@ func (n *names) appendLabels(labels []label, attributes pcommon.Map, own func(na
 	return labels[:first+kept]
 }
 
+// labelValue is a value in valid UTF-8 that no terminal plays: the page is read there
+// too. The format itself escapes line feeds.
+func labelValue(value pcommon.Value) string {
+	return printable.Text(strings.ToValidUTF8(value.AsString(), "\uFFFD"))
+}
+
 // target is the resource of a batch as Prometheus knows it.
 type target struct {
 	job, instance string // Empty if the resource doesn't tell.
@@ -123,7 +131,7 @@ func newTarget(resource pcommon.Resource) target {
 		if !ok {
 			return ""
 		}
-		return strings.ToValidUTF8(value.AsString(), "\uFFFD")
+		return labelValue(value)
 	}
 	job := text(string(semconv.ServiceNameKey))
 	if namespace := text(string(semconv.ServiceNamespaceKey)); namespace != "" && job != "" {

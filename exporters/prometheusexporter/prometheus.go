@@ -61,6 +61,7 @@ func (e *prometheusExporter) start(ctx context.Context, host component.Host) err
 	}
 	s := &server{
 		handler:   e.page,
+		allowed:   e.cfg.AllowedHosts,
 		webConfig: e.cfg.WebConfigFile,
 		logger:    e.logger,
 		report:    func(event *componentstatus.Event) { componentstatus.ReportStatus(host, event) },

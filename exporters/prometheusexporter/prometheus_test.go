@@ -8,7 +8,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
 	"net/http"
 	"strings"
 	"sync"
@@ -28,6 +27,8 @@ import (
 	"go.opentelemetry.io/collector/exporter/exportertest"
 	"go.opentelemetry.io/collector/pdata/pcommon"
 	"go.opentelemetry.io/collector/pdata/pmetric"
+
+	"github.com/modtap/modtap/test/port"
 )
 
 func TestPageAsText(t *testing.T) {
@@ -274,7 +275,7 @@ func TestWithGatherer(t *testing.T) {
 	registry.MustRegister(collectors.NewBuildInfoCollector())
 	f := NewFactory(WithGatherer(registry))
 	cfg := f.CreateDefaultConfig().(*Config)
-	cfg.Endpoint = freeAddress(t)
+	cfg.Endpoint = port.Address(t)
 	metrics, err := f.CreateMetrics(t.Context(), exportertest.NewNopSettings(componentType), cfg)
 	require.NoError(t, err)
 	require.NoError(t, metrics.Start(t.Context(), componenttest.NewNopHost()))
@@ -292,14 +293,6 @@ func TestWithGatherer(t *testing.T) {
 		require.NoError(t, response.Body.Close())
 		assert.Equal(t, want, response.StatusCode)
 	}
-}
-
-func freeAddress(t *testing.T) string {
-	t.Helper()
-	listener, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "localhost:0")
-	require.NoError(t, err)
-	defer listener.Close()
-	return listener.Addr().String()
 }
 
 func TestAPortThatIsTakenStopsTheStart(t *testing.T) {

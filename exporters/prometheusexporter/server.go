@@ -19,6 +19,9 @@ import (
 	"go.opentelemetry.io/collector/confmap"
 	"go.uber.org/zap"
 	"go.uber.org/zap/zapio"
+
+	"github.com/modtap/modtap/internal/accept"
+	"github.com/modtap/modtap/internal/frontdoor"
 )
 
 // A scrape takes milliseconds; whoever is slower than this is no Prometheus.
@@ -36,7 +39,8 @@ const listenAgain = time.Second
 // address: a page that is away for a while must not end the traffic.
 type server struct {
 	handler   http.Handler
-	webConfig string // Path; empty for plain HTTP.
+	allowed   []string // Hosts; see frontdoor.
+	webConfig string   // Path; empty for plain HTTP.
 	logger    *zap.Logger
 	report    func(*componentstatus.Event)
 
@@ -50,7 +54,7 @@ type server struct {
 
 // listen opens the address and serves until shutdown.
 func (s *server) listen(ctx context.Context, address string) error {
-	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", address)
+	listener, err := accept.Listen(ctx, address, s.logger, s.accepting)
 	if err != nil {
 		return err
 	}
@@ -58,6 +62,15 @@ func (s *server) listen(ctx context.Context, address string) error {
 	s.replace(listener)
 	s.serving.Go(s.serve)
 	return nil
+}
+
+// accepting takes a fault of the listener that may pass; nil: it has none any more.
+func (s *server) accepting(fault error) {
+	event := componentstatus.NewEvent(componentstatus.StatusOK)
+	if fault != nil {
+		event = componentstatus.NewRecoverableErrorEvent(fmt.Errorf("metrics page: %w", fault))
+	}
+	s.report(event)
 }
 
 func (s *server) addr() net.Addr {
@@ -85,7 +98,7 @@ func (s *server) replace(listener net.Listener) bool {
 	}
 	s.listener = listener
 	s.current = &http.Server{
-		Handler:           s.handler,
+		Handler:           frontdoor.New(listener.Addr(), s.allowed).Handler(s.handler),
 		ReadHeaderTimeout: readTimeout,
 		ReadTimeout:       readTimeout,
 		WriteTimeout:      writeTimeout,
@@ -103,7 +116,7 @@ func (s *server) serve() {
 		s.mu.Lock()
 		current, listener := s.current, s.listener
 		s.mu.Unlock()
-		err := web.Serve(listener, current, &web.FlagConfig{WebConfigFile: &s.webConfig}, logger)
+		err := web.Serve(renewed(listener, s.webConfig, s.ended), current, &web.FlagConfig{WebConfigFile: &s.webConfig}, logger)
 		if s.isEnded() {
 			return
 		}
@@ -126,7 +139,7 @@ func (s *server) reopen(address string) bool {
 			return false
 		case <-time.After(listenAgain):
 		}
-		listener, err := new(net.ListenConfig).Listen(context.Background(), "tcp", address)
+		listener, err := accept.Listen(context.Background(), address, s.logger, s.accepting)
 		if err == nil {
 			if err = web.Validate(s.webConfig); err == nil && s.replace(listener) {
 				return true

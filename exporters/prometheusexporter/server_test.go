@@ -81,6 +81,45 @@ func TestTLSAndBasicAuth(t *testing.T) {
 	}
 }
 
+// TestAPairThatIsRenewed: a scrape between the two writes of a renewal waits for the second, whichever comes first.
+func TestAPairThatIsRenewed(t *testing.T) {
+	for _, order := range [][]string{{"cert.pem", "key.pem"}, {"key.pem", "cert.pem"}} {
+		t.Run(order[0]+" first", func(t *testing.T) {
+			t.Parallel()
+			path, before := webConfig(t)
+			next, roots := webConfig(t)
+			var where string
+			e := newExporter(&Config{Endpoint: "127.0.0.1:0", WebConfigFile: path}, exportertest.NewNopSettings(componentType), nil, func(_, at, _ string) { where = at })
+			require.NoError(t, e.start(t.Context(), componenttest.NewNopHost()))
+			t.Cleanup(func() { assert.NoError(t, e.shutdown(context.Background())) })
+			put := func(name string) {
+				text, err := os.ReadFile(filepath.Join(filepath.Dir(next), name))
+				require.NoError(t, err)
+				require.NoError(t, os.WriteFile(filepath.Join(filepath.Dir(path), name), text, 0o600))
+			}
+			scrape := func(roots *x509.CertPool) error {
+				client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true, TLSClientConfig: &tls.Config{RootCAs: roots}}}
+				request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, where, nil)
+				if err != nil {
+					return err
+				}
+				answer, err := client.Do(request)
+				if err != nil {
+					return err
+				}
+				return answer.Body.Close()
+			}
+			require.NoError(t, scrape(before), "it serves")
+			put(order[0])
+			scraped := make(chan error, 1)
+			go func() { scraped <- scrape(roots) }()
+			time.Sleep(300 * time.Millisecond)
+			put(order[1])
+			require.NoError(t, <-scraped)
+		})
+	}
+}
+
 func TestAWebConfigurationThatIsWrong(t *testing.T) {
 	path, _ := webConfig(t)
 	for name, tt := range map[string]struct{ text, want string }{
@@ -125,7 +164,9 @@ func TestAListenerThatFailsIsReplaced(t *testing.T) {
 	assert.Contains(t, string(e.scrape(t, text)), "c_total 1\n")
 }
 
-func TestAListenerThatFailsHoldsBackNoStop(t *testing.T) {
+// stopWithoutListener returns how long a stop takes while a listener is tried again.
+func stopWithoutListener(t *testing.T) time.Duration {
+	t.Helper()
 	host := reporter{componenttest.NewNopHost(), make(chan *componentstatus.Event, 10)}
 	e := newExporter(&Config{Endpoint: "localhost:0"}, exportertest.NewNopSettings(componentType), nil, func(string, string, string) {})
 	require.NoError(t, e.start(t.Context(), host))
@@ -133,5 +174,13 @@ func TestAListenerThatFailsHoldsBackNoStop(t *testing.T) {
 	<-host.events
 	began := time.Now()
 	require.NoError(t, e.shutdown(t.Context()))
-	assert.Less(t, time.Since(began), listenAgain/2)
+	return time.Since(began)
+}
+
+func TestAListenerThatFailsHoldsBackNoStop(t *testing.T) {
+	best := listenAgain
+	for range 5 { // One that waits does so each time, a slow machine doesn't.
+		best = min(best, stopWithoutListener(t))
+	}
+	assert.Less(t, best, listenAgain/2)
 }

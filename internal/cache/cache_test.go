@@ -32,7 +32,7 @@ func TestJudge(t *testing.T) {
 		{"not modified", exchange.End{Status: 304}, Verdict{Result: "unknown", Outcome: OK}},
 		{"not found", exchange.End{Status: 404}, Verdict{Result: "unknown", Outcome: NotFound}},
 		{"gone", exchange.End{Status: 410}, Verdict{Result: "unknown", Outcome: NotFound}},
-		{"forbidden", exchange.End{Status: 403}, Verdict{Result: "unknown", Outcome: Refused}},
+		{"forbidden", exchange.End{Status: 403}, Verdict{Result: "unknown", Outcome: Denied}},
 		{"internal error", exchange.End{Status: 500}, Verdict{Result: "unknown", Outcome: UpstreamError, ErrorType: "500"}},
 		{"bad gateway", exchange.End{Status: 502, Error: "connection_refused"}, Verdict{Result: "unknown", Outcome: UpstreamError, ErrorType: "connection_refused"}},
 		{"time-out", exchange.End{Status: 504, Error: "timeout"}, Verdict{Result: "unknown", Outcome: Timeout, ErrorType: "timeout"}},

@@ -24,6 +24,7 @@ type downloads struct {
 	broken map[download]brokenOff
 }
 
+// download is the digests of who downloads what: their length hangs on nobody.
 type download struct{ Client, Path string }
 
 type brokenOff struct {
@@ -31,12 +32,21 @@ type brokenOff struct {
 	At    exchange.Time
 }
 
+// client returns what tells b's client from others, whatever may be told of it; what
+// is told says it only for records of before there was a key.
+func client(b *exchange.Begin) string {
+	if b.ClientKey != (exchange.ClientKey{}) {
+		return string(b.ClientKey[:])
+	}
+	return digest(b.Client.Address + "\x00" + b.Client.Name)
+}
+
 func newDownloads() *downloads { return &downloads{broken: make(map[download]brokenOff)} }
 
 // judge notes whether the exchange continues a download, and whether it breaks
 // off itself.
 func (d *downloads) judge(b *exchange.Begin, e *exchange.End, v *Verdict) {
-	key := download{client(b), b.Path}
+	key := download{client(b), digest(b.Path)}
 	first := b.Span
 	if e.Status == http.StatusPartialContent {
 		if was, ok := d.broken[key]; ok && b.Time-was.At <= resumeWithin {
@@ -52,7 +62,7 @@ func (d *downloads) judge(b *exchange.Begin, e *exchange.End, v *Verdict) {
 	if len(d.broken) >= maxBroken {
 		d.sweep(e.Time)
 	}
-	d.broken[key] = brokenOff{First: first, At: e.Time}
+	d.broken[key] = brokenOff{First: first.Clone(), At: e.Time}
 }
 
 // sweep forgets what can't be resumed any more, or all if all can.

@@ -4,10 +4,10 @@
 package cache
 
 import (
+	"cmp"
+	"net/http"
 	"slices"
 	"time"
-
-	"golang.org/x/mod/module"
 
 	"github.com/modtap/modtap/internal/exchange"
 	"github.com/modtap/modtap/internal/goproxy"
@@ -22,23 +22,29 @@ type JoinSettings struct {
 	UnseenPatterns *string
 	// SharedStorage is true where others fill the proxy's storage too.
 	SharedStorage bool
-	// Memory is how long an egress request proves that the proxy is wired to us.
+	// Mark is the name under which the egress marks its answers, see [Mark]; empty: it
+	// doesn't.
+	Mark string
+	// Memory is how long what was seen of the proxy, and of a file in it, proves
+	// anything.
 	Memory time.Duration
 }
 
-// jitter is how much later than its true end a fetch's end may be recorded: two
-// goroutines take the times.
-const jitter = exchange.Time(20 * time.Millisecond)
-
 // join finds which ingress exchanges the egress ones belong to.
 type join struct {
-	settings JoinSettings
-	wiring   *wiring
-	bySpan   map[exchange.SpanID]*pending
-	versions map[version]*group
-	fetches  map[uint64]*fetch // under way, by the exchange's id
+	settings   JoinSettings
+	wiring     *wiring
+	memory     *memory
+	bySpan     map[exchange.SpanID]*pending
+	versions   map[version]*group
+	seekers    *seekers
+	overtakers *overtakers
+	fetches    map[uint64]*fetch // under way, by the exchange's id
+	adrift     []*fetch          // over, in the order of their ends
 }
 
+// version is what requests have to have in common for one's fetch to answer the
+// other: a module's version, or the name of what a checksum database has.
 type version struct{ module, version string }
 
 // group is what is under way for one version.
@@ -51,9 +57,13 @@ type group struct {
 type pending struct {
 	request goproxy.Request
 	begin   *exchange.Begin
-	caused  []*fetch        // of its file or version
-	beside  []*fetch        // of its version, caused by others, under way beside it
-	unclear []exchange.Span // egress exchanges that it may have caused
+	seeker  *seeker
+	// file and version are what was known of its file, and of its version as a whole,
+	// when it began.
+	file, version trail
+	caused        []*fetch        // of its file or version
+	beside        []*fetch        // of its version, caused by others, under way beside it
+	unclear       []exchange.Span // egress exchanges that it may have caused
 }
 
 // fetch is an egress exchange for a file of a version. Who waits for a fetch
@@ -61,12 +71,23 @@ type pending struct {
 // to unpack and store the file in between.
 type fetch struct {
 	request   goproxy.Request
-	owner     *pending      // who caused it; nil: not known, or answered
-	span      exchange.Span // of the owner's exchange, else its own
+	method    string
+	seekers   []*seeker       // who may have caused it
+	owner     *pending        // who caused it; nil: not known, or answered
+	by        exchange.SpanID // of the owner's exchange; zero: not known
+	exact     bool            // the proxy itself said who caused it: it passed our trace context on
+	id        exchange.SpanID // its own
+	span      exchange.Span   // of the owner's exchange, else its own
 	begin     exchange.Time
 	firstByte exchange.Time // zero: none yet
+	closed    exchange.Time // its own end; zero: not yet
 	end       exchange.Time // of the fetch, later of its owner's waiting; zero: not yet
-	over      bool          // the fetch has ended
+	status    int           // of a whole answer; zero: there is none
+	served    bool          // what ended with end was a success
+	renews    bool          // the proxy was seen to have the file when it began
+	adrift    bool          // it has ended, but perhaps not its storing
+	twins     []*fetch      // of the same .zip, under way when it began
+	words     []uint64      // digests of the header lines of caches in its answer
 }
 
 // couldAnswer reports whether what was answered then can have come of f.
@@ -74,10 +95,18 @@ func (f *fetch) couldAnswer(answered exchange.Time) bool {
 	return answered == 0 || f.begin < answered && (f.firstByte == 0 || f.firstByte < answered)
 }
 
+// brought reports whether the fetch was a success.
+func (f *fetch) brought() bool { return success(f.status) }
+
+// success reports whether a status says that the cache, or the upstream, has the file.
+func success(status int) bool {
+	return status >= 200 && status < 300 || status == http.StatusNotModified
+}
+
 func newJoin(s JoinSettings) *join {
 	return &join{
-		settings: s, wiring: newWiring(), bySpan: make(map[exchange.SpanID]*pending),
-		versions: make(map[version]*group), fetches: make(map[uint64]*fetch),
+		settings: s, wiring: newWiring(s.Memory), memory: newMemory(), bySpan: make(map[exchange.SpanID]*pending),
+		versions: make(map[version]*group), seekers: newSeekers(), overtakers: new(overtakers), fetches: make(map[uint64]*fetch),
 	}
 }
 
@@ -88,13 +117,19 @@ func (j *join) begin(b *exchange.Begin, request goproxy.Request) {
 		return
 	}
 	request.Prefix = ""
+	j.sweep(b.Time)
 	if b.Side == exchange.Egress {
 		j.beginFetch(b, request)
 		return
 	}
-	p := &pending{request: request, begin: b}
+	p := &pending{request: request, begin: b, file: j.memory.of(request)}
+	if p.version = p.file; isFile(request) {
+		p.version = j.memory.stored(request)
+	}
+	p.seeker = &seeker{number: b.ID, file: fileID(request), begin: b.Time}
+	j.seekers.add(request, p.seeker)
 	j.bySpan[b.Span.SpanID] = p
-	if !isFile(request) {
+	if !isShared(request) {
 		return
 	}
 	g := j.group(request)
@@ -103,7 +138,7 @@ func (j *join) begin(b *exchange.Begin, request goproxy.Request) {
 }
 
 func (j *join) beginFetch(b *exchange.Begin, request goproxy.Request) {
-	if request.Module != "" {
+	if request.Module != "" && request.Operation != goproxy.SumDB {
 		j.wiring.see(request.Module, b.Time)
 	}
 	for _, c := range b.Candidates {
@@ -111,46 +146,73 @@ func (j *join) beginFetch(b *exchange.Begin, request goproxy.Request) {
 			p.unclear = append(p.unclear, b.Span)
 		}
 	}
-	f := &fetch{request: request, begin: b.Time, span: b.Span}
+	f := &fetch{request: request, method: b.Method, begin: b.Time, id: b.Span.SpanID, span: b.Span, seekers: j.seekers.of(request), renews: j.memory.of(request).seen()}
 	j.fetches[b.ID] = f
 	if p := j.bySpan[b.Cause]; p != nil {
+		// Its parent is the span that was sent to the proxy, and not the one that we chose.
+		f.exact = b.Span.ParentID != b.Cause
 		j.cause(p, f)
 	}
-	if !isFile(request) {
+	if !isShared(request) {
 		return
 	}
 	g := j.group(request)
 	for _, other := range g.fetches {
 		// Queries fetch .info and .mod beside a download, but never a .zip.
-		if request.Operation == goproxy.Zip && other.request == request && !other.over {
-			j.wiring.Parallel = true
+		if request.Operation == goproxy.Zip && other.request == request && other.closed == 0 {
+			f.twins = append(f.twins, other)
 		}
+	}
+	if j.unasked(f, g) {
+		j.wiring.LastWhole = b.Time
 	}
 	g.fetches = append(g.fetches, f)
 	for _, p := range g.pending {
-		if p.begin.Span.SpanID != b.Cause {
+		if f.by != p.begin.Span.SpanID {
 			p.beside = append(p.beside, f)
 		}
 	}
 }
 
 // cause notes that p caused f. What a proxy asks of a checksum database, or of
-// another version, doesn't show that p's own file wasn't there.
+// another version, doesn't show that p's own file wasn't there; nor does a HEAD,
+// which brings nothing.
 func (j *join) cause(p *pending, f *fetch) {
 	switch {
+	case f.method == http.MethodHead && p.begin.Method != http.MethodHead:
+		p.unclear = append(p.unclear, f.span)
+		return
 	case f.request == p.request:
-	case isFile(f.request) && isFile(p.request) && key(f.request) == key(p.request):
-		j.wiring.Whole = true
-	default:
+		if f.request.Operation == goproxy.SumDB && !f.exact {
+			return // the proxy's own go command may have asked for the same at that moment
+		}
+	case changes(p.request) && f.request.Module == p.request.Module && f.request.Operation != goproxy.SumDB:
+		// What a list or a query is answered from is for the proxy to choose.
+	case !isVersioned(f.request) || !isVersioned(p.request) || key(f.request) != key(p.request):
 		return
 	}
-	f.owner, f.span = p, p.begin.Span
+	if f.request.Operation == goproxy.SumDB {
+		j.wiring.LastSumDB = f.begin
+	}
+	f.owner, f.by, f.span = p, p.begin.Span.SpanID, p.begin.Span
 	p.caused = append(p.caused, f)
+}
+
+// unasked reports whether f fetches the .zip of a version of which only other files
+// are asked for.
+func (j *join) unasked(f *fetch, g *group) bool {
+	if f.request.Operation != goproxy.Zip || f.method == http.MethodHead {
+		return false
+	}
+	if last := j.memory.of(f.request).last(); last != 0 && f.begin-last <= goesOn {
+		return false // what was answered then may be renewed in the background
+	}
+	return len(g.pending) > 0 && !slices.ContainsFunc(g.pending, func(p *pending) bool { return !isFile(p.request) || p.request == f.request })
 }
 
 // ended takes the end of an exchange of either side.
 func (j *join) ended(b *exchange.Begin, e *exchange.End) {
-	if p := j.bySpan[b.Span.SpanID]; p != nil {
+	if p := j.bySpan[b.Span.SpanID]; p != nil && b.Side == exchange.Ingress {
 		j.answered(p, e)
 		return
 	}
@@ -159,29 +221,71 @@ func (j *join) ended(b *exchange.Begin, e *exchange.End) {
 		return
 	}
 	delete(j.fetches, e.ID)
-	f.over, f.firstByte = true, e.FirstByte
+	f.closed, f.firstByte, f.words = e.Time, e.FirstByte, digests(e.Cache.Headers)
+	if e.Disposition == exchange.Complete {
+		f.status = e.Status
+	}
+	if f.brought() && f.method != http.MethodHead && (f.request.Operation != goproxy.SumDB || f.by != exchange.SpanID{}) {
+		j.memory.note(f.request, trail{Fetched: e.Time})
+	}
+	if f.brought() && slices.ContainsFunc(f.twins, (*fetch).brought) {
+		j.wiring.LastParallel = f.begin
+	}
+	f.twins = nil
 	if f.owner == nil {
-		f.end = e.Time
-		j.forget(f)
+		f.end, f.served = e.Time, f.brought()
+		j.release(f, f.by != exchange.SpanID{} || f.request.Operation == goproxy.Zip)
 	}
 }
 
 // answered ends the waiting of the owner of fetches.
 func (j *join) answered(p *pending, e *exchange.End) {
+	j.seekers.over(p.request, p.seeker, e)
+	if isFile(p.request) && success(e.Status) && e.FirstByte != 0 {
+		j.overtakers.add(overtaker{fileID(p.request), sent(p.begin, e), e.FirstByte})
+	}
 	for _, f := range p.caused {
 		f.owner = nil
-		if f.over {
-			f.end = e.FirstByte
-			if f.end == 0 {
-				f.end = e.Time
-			}
-			j.forget(f)
+		if f.closed != 0 {
+			// What streams through is stored at the end of its fetch.
+			f.end, f.served = max(cmp.Or(e.FirstByte, e.Time), f.closed), success(e.Status)
+			j.release(f, e.FirstByte == 0)
 		}
+	}
+	if e.Disposition == exchange.Complete && e.Status/100 == 2 && p.begin.Method != http.MethodHead && e.Cache.Embedded == "" {
+		j.memory.note(p.request, trail{Answered: e.Time})
 	}
 }
 
+// linger is how long after the end of a download that nobody was seen to wait for
+// the proxy may still be storing it.
+const linger = exchange.Time(time.Second)
+
+// release lets go of a fetch that is over. One that is adrift is kept for a while.
+func (j *join) release(f *fetch, adrift bool) {
+	if f.adrift = adrift && f.brought(); !f.adrift {
+		j.forget(f)
+		return
+	}
+	j.adrift = append(j.adrift, f)
+}
+
+// sweep forgets what has been adrift for long enough.
+func (j *join) sweep(now exchange.Time) {
+	j.seekers.sweep(now)
+	n := 0
+	for n < len(j.adrift) && (now-j.adrift[n].end > linger || len(j.adrift)-n > maxAdrift) {
+		j.forget(j.adrift[n])
+		n++
+	}
+	j.adrift = slices.Delete(j.adrift, 0, n)
+}
+
+// maxAdrift bounds the fetches that are adrift; beyond it they are forgotten early.
+const maxAdrift = 1000
+
 func (j *join) forget(f *fetch) {
-	if !isFile(f.request) {
+	if !isShared(f.request) {
 		return
 	}
 	k := key(f.request)
@@ -198,7 +302,7 @@ func (j *join) judge(b *exchange.Begin, e *exchange.End, v *Verdict) {
 		return
 	}
 	delete(j.bySpan, b.Span.SpanID)
-	if isFile(p.request) {
+	if isShared(p.request) {
 		k := key(p.request)
 		g := j.versions[k]
 		g.pending = slices.DeleteFunc(g.pending, func(x *pending) bool { return x == p })
@@ -207,96 +311,17 @@ func (j *join) judge(b *exchange.Begin, e *exchange.End, v *Verdict) {
 	if v.Evidence == EvidenceEmbedded || e.Disposition == exchange.Refused || e.Disposition == exchange.Interrupted {
 		return
 	}
-	result, links := j.result(p, e)
-	v.Links = links
-	if result != exchange.Unknown {
-		v.Conflict = v.Conflict || contradicts(v.Result, result)
-		v.decide(result, EvidenceEgress)
-	}
+	j.weigh(p, e, v)
 }
 
-// contradicts reports whether one result says that the cache had the file, and
-// the other that it went upstream for it.
-func contradicts(header, egress exchange.CacheResult) bool {
-	had := func(r exchange.CacheResult) bool { return r == exchange.Hit || r == exchange.Stale }
-	went := func(r exchange.CacheResult) bool { return r == exchange.Miss }
-	return had(header) && went(egress) || went(header) && had(egress)
-}
-
-// result says what the egress proves.
-func (j *join) result(p *pending, e *exchange.End) (exchange.CacheResult, []exchange.Span) {
-	answered := e.FirstByte
-	// What was answered before the first byte of a fetch didn't wait for it: then
-	// that fetch was another's, and its own may be one that the other was given.
-	exchanged := j.exchanged(p, answered)
-	caused := slices.ContainsFunc(p.caused, func(f *fetch) bool { return f.couldAnswer(answered) }) ||
-		len(p.caused) > 0 && len(exchanged) > 0
-	switch {
-	case p.request.Operation == goproxy.Other:
-		return exchange.Unknown, nil
-	case caused && isFile(p.request), caused && p.request.Operation == goproxy.SumDB:
-		return exchange.Miss, nil
-	case caused:
-		return exchange.Bypass, nil
-	case answered == 0:
-		return exchange.Unknown, nil // it left before the proxy had decided
-	}
-	var links []exchange.Span
-	for _, f := range p.beside {
-		same := f.request == p.request
-		if f.begin >= answered || !same && !j.wiring.Whole {
-			continue
-		}
-		if j.wiring.Parallel {
-			continue // it would have fetched the file itself
-		}
-		if f.end != 0 && f.end <= answered+jitter {
-			return exchange.Coalesced, []exchange.Span{f.span}
-		}
-		if same {
-			links = append(links, f.span) // it was answered while its file was being fetched for another
-		}
-	}
-	links = append(links, exchanged...)
-	links = append(links, p.unclear...)
-	if len(links) == 0 && j.wired(p) {
-		return exchange.Hit, nil
-	}
-	return exchange.Unknown, links[:min(len(links), exchange.MaxCandidates)]
-}
-
-// exchanged returns the fetches of p's file that are told as another's and may
-// have been p's own: a proxy that fetches in parallel doesn't answer in the order
-// in which it asked.
-func (j *join) exchanged(p *pending, answered exchange.Time) (spans []exchange.Span) {
-	if !j.wiring.Parallel {
-		return nil
-	}
-	for _, f := range p.beside {
-		if f.request == p.request && f.begin >= p.begin.Time && f.firstByte != 0 && f.couldAnswer(answered) {
-			spans = append(spans, f.span)
-		}
-	}
-	return spans
-}
-
-// wired reports whether the proxy would have passed us to fetch p's file.
-func (j *join) wired(p *pending) bool {
-	s := &j.settings
-	if s.SharedStorage || p.request.Module == "" {
-		return false
-	}
-	if s.UnseenPatterns != nil {
-		return !module.MatchPrefixPatterns(*s.UnseenPatterns, p.request.Module) && j.wiring.seenAny(p.begin.Time, s.Memory)
-	}
-	return j.wiring.seen(p.request.Module, p.begin.Time, s.Memory)
-}
-
-// reset forgets what was under way in a run that is over.
-func (j *join) reset() {
+// reset forgets what was under way in a run that is over. The proxy may go on with
+// it.
+func (j *join) reset(now exchange.Time) {
+	j.seekers.interrupt(now)
 	clear(j.bySpan)
 	clear(j.versions)
 	clear(j.fetches)
+	j.adrift = nil
 }
 
 func (j *join) group(r goproxy.Request) *group {
@@ -314,7 +339,21 @@ func (j *join) tidy(k version, g *group) {
 	}
 }
 
-func key(r goproxy.Request) version { return version{r.Module, r.Version} }
+// key says what r shares a fetch with. A file of a version that isn't canonical and
+// the query for that version are one.
+func key(r goproxy.Request) version {
+	if r.Operation == goproxy.SumDB {
+		return version{r.SumDB + "/" + r.SumDBKind + "/" + r.Module, r.Version + r.Tile}
+	}
+	return version{r.Module, r.Version}
+}
+
+// isShared reports whether others may wait for r's fetch.
+func isShared(r goproxy.Request) bool { return isVersioned(r) || r.Operation == goproxy.SumDB }
+
+// isVersioned reports whether r asks for a file of a version, or what version a
+// query stands for.
+func isVersioned(r goproxy.Request) bool { return isFile(r) || r.Operation == goproxy.Query }
 
 // isFile reports whether r asks for a file of one version, which never changes.
 func isFile(r goproxy.Request) bool {

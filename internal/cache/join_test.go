@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -21,6 +22,8 @@ const (
 	mod = "/example.com/m/@v/v1.0.0.mod"
 	zip = "/example.com/m/@v/v1.0.0.zip"
 )
+
+type exchangeTime = exchange.Time
 
 // scene is a story of exchanges on both sides, told in records.
 type scene struct {
@@ -40,16 +43,23 @@ func (s *scene) asks(at exchange.Time, name, path string) {
 	s.add(&exchange.Begin{ID: uint64(len(s.records) + 1), Time: at * ms, Path: path, Span: span(name)}, name)
 }
 
-// fetches lets the proxy ask upstream, for the client's request cause ("" if that isn't known).
+// fetches lets the proxy ask upstream, for the client's request cause ("" if that isn't known), which Modtap chose.
 func (s *scene) fetches(at exchange.Time, name, path, cause string, candidates ...string) {
 	b := &exchange.Begin{ID: uint64(len(s.records) + 1), Time: at * ms, Side: exchange.Egress, Path: path, Span: span(name)}
 	if cause != "" {
 		b.Cause = span(cause).SpanID
+		b.Span.ParentID = b.Cause
 	}
 	for _, c := range candidates {
 		b.Candidates = append(b.Candidates, span(c))
 	}
 	s.add(b, name)
+}
+
+// traces lets the proxy ask upstream for the client's request cause, whose trace context it passes on.
+func (s *scene) traces(at exchange.Time, name, path, cause string) {
+	s.fetches(at, name, path, cause)
+	s.begins[name].Span.ParentID = span("hop" + cause).SpanID
 }
 
 func (s *scene) add(b *exchange.Begin, name string) {
@@ -62,8 +72,21 @@ func (s *scene) add(b *exchange.Begin, name string) {
 
 // ends ends an exchange of either side; its first byte went out at first.
 func (s *scene) ends(first, at exchange.Time, name string) {
-	e := &exchange.End{ID: s.begins[name].ID, FirstByte: first * ms, Time: at * ms, Status: 200}
+	s.endsWith(first, at, name, 200)
+}
+
+// endsWith ends it with a status and, in pairs, header lines.
+func (s *scene) endsWith(first, at exchange.Time, name string, status int, headers ...string) {
+	e := &exchange.End{ID: s.begins[name].ID, FirstByte: first * ms, Time: at * ms, Status: status}
+	for i := 0; i < len(headers); i += 2 {
+		e.Cache.Headers = append(e.Cache.Headers, exchange.Header{Name: headers[i], Value: headers[i+1]})
+	}
 	s.records = append(s.records, exchange.Record{Kind: exchange.KindEnd, Time: at * ms, End: e})
+}
+
+// sort puts the records in the order of their times.
+func (s *scene) sort() {
+	slices.SortStableFunc(s.records, func(x, y exchange.Record) int { return int(x.Time - y.Time) })
 }
 
 // verdicts returns what is told of each ingress exchange, by name. What is known
@@ -97,7 +120,7 @@ func (s *scene) play(settings JoinSettings, between func(*Settler) *Settler) map
 	settler := NewSettler(time.Second, settings, func(x Settled) {
 		for name, b := range s.begins {
 			if b.ID == x.Begin.ID && b.Side == exchange.Ingress {
-				got[name] = fmt.Sprint(x.Verdict.Result)
+				got[name] = strings.TrimSpace(fmt.Sprint(x.Verdict.Result, " ", x.Verdict.MissReason))
 				if n := len(x.Verdict.Links); n > 0 {
 					got[name] += fmt.Sprintf(", %d linked", n)
 				}
@@ -153,19 +176,19 @@ func TestJoin(t *testing.T) {
 		}, want: map[string]string{"first": "miss", "second": "unknown"}},
 		{name: "the proof grows old", settings: JoinSettings{Memory: 15 * time.Millisecond}, play: func(s *scene) {
 			cold(s)
-			s.asks(20, "second", mod)
-			s.ends(21, 21, "second")
+			s.asks(30, "second", mod)
+			s.ends(31, 31, "second")
 		}, want: map[string]string{"first": "miss", "second": "unknown"}},
 		{name: "who waited for another's fetch coalesced", play: func(s *scene) {
 			s.asks(1, "first", zip)
 			s.fetches(2, "f", zip, "first")
 			s.asks(3, "second", zip)
 			s.ends(50, 60, "f")
-			s.asks(70, "third", zip) // fetched, not stored yet
+			s.asks(70, "third", zip) // fetched; stored or not
 			s.ends(90, 99, "first")
 			s.ends(91, 99, "second")
 			s.ends(92, 99, "third")
-		}, want: map[string]string{"first": "miss", "second": "coalesced, 1 linked", "third": "coalesced, 1 linked"}},
+		}, want: map[string]string{"first": "miss", "second": "coalesced, 1 linked", "third": "unknown, 1 linked"}},
 		{name: "who was answered while the file was being fetched is unknown", play: func(s *scene) {
 			s.asks(1, "first", zip)
 			s.fetches(2, "f", zip, "first")
@@ -185,10 +208,10 @@ func TestJoin(t *testing.T) {
 		}, want: map[string]string{"first": "miss", "zip": "miss", "second": "hit"}},
 		{name: "a proxy that fetches whole versions lets other files wait", play: func(s *scene) {
 			s.asks(1, "mod", mod)
-			s.fetches(2, "a", mod, "mod")
+			s.fetches(2, "a", "/example.com/m/@v/v1.0.0.info", "mod")
 			s.ends(3, 4, "a")
 			s.fetches(5, "b", zip, "mod")
-			s.asks(10, "zip", zip)
+			s.asks(10, "zip", zip) // for nothing of that version was seen before
 			s.ends(50, 60, "b")
 			s.ends(70, 71, "mod")
 			s.ends(72, 80, "zip")
@@ -244,19 +267,19 @@ func TestProxyThatFetchesInParallelCoalescesNothing(t *testing.T) {
 	s.fetches(2, "f", zip, "a")
 	s.fetches(2, "g", zip, "b")
 	s.asks(40, "c", zip)
-	s.ends(50, 55, "f")
+	s.ends(30, 38, "f")
 	s.ends(41, 42, "c") // stored by now, so it was served at once
 	s.ends(51, 56, "g")
 	s.ends(60, 61, "a")
 	s.ends(60, 61, "b")
-	slices.SortStableFunc(s.records, func(x, y exchange.Record) int { return int(x.Time - y.Time) })
+	s.sort()
 	assert.Equal(t, map[string]string{"a": "miss", "b": "miss", "c": "hit"}, s.verdicts(JoinSettings{}))
 }
 
 func TestJoinForgets(t *testing.T) {
 	s := NewSettler(time.Second, JoinSettings{Egress: true, Memory: time.Hour}, func(Settled) {})
 	id := uint64(0)
-	for i := range exchange.Time(2000) {
+	for i := exchange.Time(1); i <= 2000; i++ {
 		id += 2
 		in := &exchange.Begin{ID: id, Time: i * ms, Path: fmt.Sprintf("/example.com/m/@v/v1.0.%d.zip", i), Span: span(fmt.Sprint("i", i))}
 		out := &exchange.Begin{ID: id + 1, Time: i * ms, Side: exchange.Egress, Path: in.Path, Span: span(fmt.Sprint("e", i)), Cause: in.Span.SpanID}
@@ -291,10 +314,10 @@ func TestEvidenceOfHeaders(t *testing.T) {
 }
 
 func TestWiringIsBounded(t *testing.T) {
-	w := newWiring()
+	w := newWiring(time.Hour)
 	for i := range exchange.Time(maxWiring + 10) {
 		w.see(fmt.Sprint("m", i), i+1)
 	}
 	assert.LessOrEqual(t, len(w.Modules), maxWiring)
-	assert.False(t, w.seen("m0", maxWiring, time.Hour), "the longest unseen goes first")
+	assert.False(t, w.seen("m0", maxWiring), "the longest unseen goes first")
 }

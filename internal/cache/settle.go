@@ -39,6 +39,7 @@ type Settler struct {
 	doubtful map[uint64]bool
 	order    []uint64 // the open ones' ids and some that are closed, oldest first
 	waiting  []waiting
+	bytes    int64 // of what waits
 }
 
 // waiting is an exchange in its settling window. Windows have one length, so
@@ -47,6 +48,12 @@ type waiting struct {
 	closes exchange.Time
 	s      Settled
 }
+
+// maxWaiting bounds what waits in settling windows, in bytes: beyond it the windows
+// that close first are closed early, with what is known by then.
+const maxWaiting = 8 << 20
+
+func (w *waiting) size() int64 { return w.s.Begin.Size() + w.s.End.Size() }
 
 // NewSettler returns a Settler that waits for window after an exchange's end,
 // where something can come that changes the verdict, and calls tell for each
@@ -101,12 +108,16 @@ func (s *Settler) end(e *exchange.End) {
 	delete(s.open, e.ID)
 	s.trim()
 	s.join.ended(b, e)
+	if b.Side == exchange.Ingress {
+		s.habits.ended(b, e)
+	}
 	settled := Settled{Run: s.run, Begin: b, End: e}
 	if s.window <= 0 || !s.canChange(b, e) {
 		s.judge(settled)
 		return
 	}
-	s.waiting = append(s.waiting, waiting{closes: e.Time.Add(s.window), s: settled})
+	s.wait(waiting{closes: e.Time.Add(s.window), s: settled})
+	s.settle(s.last)
 }
 
 // canChange reports whether what comes later can change the verdict: a fetch at
@@ -118,12 +129,19 @@ func (s *Settler) canChange(b *exchange.Begin, e *exchange.End) bool {
 	return s.join.settings.Egress && e.Cache.Embedded == "" || canBeProbe(b, e)
 }
 
+func (s *Settler) wait(w waiting) {
+	s.waiting = append(s.waiting, w)
+	s.bytes += w.size()
+}
+
 func (s *Settler) settle(now exchange.Time) {
 	n := 0
-	for n < len(s.waiting) && s.waiting[n].closes <= now {
+	for n < len(s.waiting) && (s.waiting[n].closes <= now || s.bytes > maxWaiting) {
+		s.bytes -= s.waiting[n].size()
 		s.judge(s.waiting[n].s)
 		n++
 	}
+	clear(s.waiting[:n]) // what they held can be collected
 	s.waiting = s.waiting[n:]
 }
 
@@ -132,7 +150,7 @@ func (s *Settler) interrupt() {
 	for _, w := range s.waiting {
 		s.judge(w.s)
 	}
-	s.waiting = nil
+	s.waiting, s.bytes = nil, 0
 	for _, id := range s.order {
 		if b := s.open[id]; b != nil && !s.doubtful[id] {
 			e := &exchange.End{ID: id, Time: max(s.last, b.Time), Disposition: exchange.Interrupted}
@@ -141,7 +159,7 @@ func (s *Settler) interrupt() {
 	}
 	clear(s.open)
 	s.order, s.doubtful = nil, nil
-	s.join.reset()
+	s.join.reset(s.last)
 	s.habits = newHabits()
 }
 
@@ -150,6 +168,9 @@ func (s *Settler) judge(x Settled) {
 	x.Verdict = Judge(x.End)
 	if x.Begin.Side == exchange.Ingress {
 		s.join.judge(x.Begin, x.End, &x.Verdict)
+	}
+	silence(&x.Verdict, x.Begin)
+	if x.Begin.Side == exchange.Ingress {
 		s.habits.judge(x.Begin, x.End, &x.Verdict)
 		s.parts.judge(x.Begin, x.End, &x.Verdict)
 	}

@@ -23,17 +23,20 @@ var (
 
 // settlerState is a Settler as it is stored. Pointers within it are indices.
 type settlerState struct {
-	Run      string
-	Last     exchange.Time
-	Open     []*exchange.Begin // oldest first
-	Doubtful map[uint64]bool
-	Waiting  []waitingState
-	Wiring   *wiring
-	Pending  []pendingState
-	Fetches  []fetchState
-	Clients  map[string][]asked
-	Latest   exchange.Time
-	Broken   map[download]brokenOff
+	Run        string
+	Last       exchange.Time
+	Open       []*exchange.Begin // oldest first
+	Doubtful   map[uint64]bool
+	Waiting    []waitingState
+	Wiring     *wiring
+	Files      []byte // packed
+	Seekers    []seekerState
+	Overtakers []overtaker
+	Pending    []pendingState
+	Fetches    []fetchState
+	Commands   map[string]*command
+	Latest     exchange.Time
+	Broken     map[download]brokenOff
 }
 
 type waitingState struct {
@@ -41,8 +44,18 @@ type waitingState struct {
 	Settled Settled
 }
 
+// seekerState is an seeker. Only one that is live may cause what is still to come.
+type seekerState struct {
+	Number, File          uint64
+	Begin, Answered, Left exchange.Time
+	Live, Good            bool
+	Module, Version       string // what it is about
+}
+
 type pendingState struct {
 	Begin          *exchange.Begin
+	Seeker         int // of Seekers
+	File, Version  trail
 	Caused, Beside []int // of Fetches
 	Unclear        []exchange.Span
 }
@@ -53,15 +66,22 @@ type fetchState struct {
 	Owner                 int // of Pending, from 1 on; zero: none
 	Span                  exchange.Span
 	Begin, FirstByte, End exchange.Time
-	Over                  bool
 	Grouped               bool // it counts for requests that are still to come
+
+	Method                          string
+	By, Self                        exchange.SpanID
+	Closed                          exchange.Time
+	Status                          int
+	Words                           []uint64
+	Exact, Served, Renews, IsAdrift bool
+	Seekers, Twins                  []int
 }
 
 // MarshalBinary returns all that s knows, but for its settings.
 func (s *Settler) MarshalBinary() ([]byte, error) {
 	state := settlerState{
-		Run: s.run, Last: s.last, Doubtful: s.doubtful, Wiring: s.join.wiring,
-		Clients: s.habits.clients, Latest: s.habits.latest, Broken: s.parts.broken,
+		Run: s.run, Last: s.last, Doubtful: s.doubtful, Wiring: s.join.wiring, Files: s.join.memory.pack(),
+		Commands: s.habits.commands, Latest: s.habits.latest, Broken: s.parts.broken,
 	}
 	for _, id := range s.order {
 		if b := s.open[id]; b != nil {
@@ -80,7 +100,7 @@ func (s *Settler) MarshalBinary() ([]byte, error) {
 // UnmarshalBinary takes over what another Settler with the same settings knew. It
 // is called before the first record. Its error says that data is no such thing.
 func (s *Settler) UnmarshalBinary(data []byte) error {
-	state := settlerState{Wiring: newWiring(), Clients: make(map[string][]asked), Broken: make(map[download]brokenOff)}
+	state := settlerState{Wiring: newWiring(s.join.settings.Memory), Commands: make(map[string]*command), Broken: make(map[download]brokenOff)}
 	if err := gob.NewDecoder(bytes.NewReader(data)).Decode(&state); err != nil {
 		return fmt.Errorf("state of the settler: %w", err)
 	}
@@ -93,9 +113,10 @@ func (s *Settler) UnmarshalBinary(data []byte) error {
 		s.order = append(s.order, b.ID)
 	}
 	for _, w := range state.Waiting {
-		s.waiting = append(s.waiting, waiting{w.Closes, w.Settled})
+		s.wait(waiting{w.Closes, w.Settled})
 	}
-	s.habits.clients, s.habits.latest, s.parts.broken = state.Clients, state.Latest, state.Broken
+	s.habits.commands, s.habits.latest, s.parts.broken = state.Commands, state.Latest, state.Broken
+	s.habits.count()
 	return nil
 }
 
@@ -111,16 +132,28 @@ func (j *join) save(state *settlerState) {
 	for id, f := range j.fetches {
 		ids[f] = id
 	}
+	seeker := j.seekers.save(state)
+	state.Overtakers = j.overtakers.save()
 	index := make(map[*fetch]int)
-	add := func(f *fetch, grouped bool) int {
+	var add func(f *fetch, grouped bool) int
+	add = func(f *fetch, grouped bool) int {
 		i, known := index[f]
 		if !known {
 			i = len(state.Fetches)
 			index[f] = i
 			state.Fetches = append(state.Fetches, fetchState{
 				ID: ids[f], Request: f.request, Owner: owners[f.owner], Span: f.span,
-				Begin: f.begin, FirstByte: f.firstByte, End: f.end, Over: f.over, Grouped: grouped,
+				Begin: f.begin, FirstByte: f.firstByte, End: f.end, Grouped: grouped,
+				Method: f.method, By: f.by, Self: f.id, Closed: f.closed, Status: f.status, Words: f.words,
+				Exact: f.exact, Served: f.served, Renews: f.renews, IsAdrift: f.adrift,
 			})
+			for _, a := range f.seekers {
+				state.Fetches[i].Seekers = append(state.Fetches[i].Seekers, seeker(a))
+			}
+			for _, twin := range f.twins {
+				k := add(twin, false)
+				state.Fetches[i].Twins = append(state.Fetches[i].Twins, k)
+			}
 		}
 		return i
 	}
@@ -139,23 +172,45 @@ func (j *join) save(state *settlerState) {
 		return out
 	}
 	for _, p := range all {
-		state.Pending = append(state.Pending, pendingState{p.begin, indices(p.caused), indices(p.beside), p.unclear})
+		state.Pending = append(state.Pending, pendingState{p.begin, seeker(p.seeker), p.file, p.version, indices(p.caused), indices(p.beside), p.unclear})
 	}
 }
 
 func (j *join) restore(state *settlerState) error {
 	j.wiring = state.Wiring
+	j.wiring.memory = j.settings.Memory
+	j.wiring.measure()
+	j.memory.unpack(state.Files)
+	seeker := j.seekers.restore(state)
+	for _, o := range state.Overtakers {
+		j.overtakers.add(o)
+	}
 	fetches := make([]*fetch, len(state.Fetches))
 	for i, f := range state.Fetches {
-		fetches[i] = &fetch{request: f.Request, span: f.Span, begin: f.Begin, firstByte: f.FirstByte, end: f.End, over: f.Over}
+		fetches[i] = &fetch{
+			request: f.Request, method: f.Method, by: f.By, id: f.Self, exact: f.Exact, span: f.Span,
+			begin: f.Begin, firstByte: f.FirstByte, closed: f.Closed, end: f.End,
+			status: f.Status, served: f.Served, renews: f.Renews, adrift: f.IsAdrift, words: f.Words,
+		}
+		for _, k := range f.Seekers {
+			a, err := seeker(k)
+			if err != nil {
+				return err
+			}
+			fetches[i].seekers = append(fetches[i].seekers, a)
+		}
 		if f.ID != 0 {
 			j.fetches[f.ID] = fetches[i]
 		}
 		if f.Grouped {
 			g := j.group(f.Request)
 			g.fetches = append(g.fetches, fetches[i])
+			if f.IsAdrift {
+				j.adrift = append(j.adrift, fetches[i])
+			}
 		}
 	}
+	slices.SortFunc(j.adrift, func(a, b *fetch) int { return cmp.Or(cmp.Compare(a.end, b.end), cmp.Compare(a.begin, b.begin)) })
 	pick := func(indices []int) (out []*fetch, err error) {
 		for _, i := range indices {
 			if i < 0 || i >= len(fetches) {
@@ -165,12 +220,21 @@ func (j *join) restore(state *settlerState) error {
 		}
 		return out, nil
 	}
+	for i, from := range state.Fetches {
+		var err error
+		if fetches[i].twins, err = pick(from.Twins); err != nil {
+			return err
+		}
+	}
 	for i, from := range state.Pending {
 		if from.Begin == nil {
 			return fmt.Errorf("state of the settler: exchange %d of %d has no begin", i, len(state.Pending))
 		}
-		p := &pending{request: request(from.Begin), begin: from.Begin, unclear: from.Unclear}
+		p := &pending{request: request(from.Begin), begin: from.Begin, file: from.File, version: from.Version, unclear: from.Unclear}
 		var err error
+		if p.seeker, err = seeker(from.Seeker); err != nil {
+			return err
+		}
 		if p.caused, err = pick(from.Caused); err != nil {
 			return err
 		}
@@ -178,7 +242,7 @@ func (j *join) restore(state *settlerState) error {
 			return err
 		}
 		j.bySpan[p.begin.Span.SpanID] = p
-		if isFile(p.request) {
+		if isShared(p.request) {
 			g := j.group(p.request)
 			g.pending = append(g.pending, p)
 		}

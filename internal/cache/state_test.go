@@ -23,14 +23,17 @@ func TestStateKeepsHabitsAndDownloads(t *testing.T) {
 	settler := newSettler()
 	now := exchange.Time(time.Second)
 	play := func(id uint64, path string, e exchange.End) {
-		b := &exchange.Begin{ID: id, Time: now, Path: path, Scheme: "https", Span: span(path)}
+		v := visit{at: now / ms, client: "x", scheme: "h2", path: path}
+		b := v.begin(id)
+		b.Span = span(path)
 		settler.Add(exchange.Record{Kind: exchange.KindBegin, Time: now, Begin: b})
 		now += 10 * ms
 		e.ID, e.Time, e.FirstByte = id, now, now
 		settler.Add(exchange.Record{Kind: exchange.KindEnd, Time: now, End: &e})
 	}
-	const list = "/example.com/a/b/@v/list"
+	const list = "/example.com/@v/list"
 	play(1, list, exchange.End{Status: 404})
+	got = nil
 	play(2, zip, exchange.End{Status: 200, BodySize: 10, Disposition: exchange.ClientGone})
 	settler.Add(exchange.Record{Kind: exchange.KindBegin, Time: now, Begin: &exchange.Begin{ID: 9, Time: now, Path: mod}})
 
@@ -41,10 +44,11 @@ func TestStateKeepsHabitsAndDownloads(t *testing.T) {
 	assert.Equal(t, 1, settler.Open())
 
 	play(3, list, exchange.End{Status: 404})
-	play(4, "/example.com/a/@v/list", exchange.End{Status: 404})
+	play(4, "/example.com/a/b/@v/list", exchange.End{Status: 200})
+	play(6, "/example.com/a/@v/list", exchange.End{Status: 404})
 	play(5, zip, exchange.End{Status: 206, BodySize: 10})
 	require.Len(t, got, 5)
-	assert.Equal(t, RetryTwin, got[2].Outcome)
+	assert.Equal(t, RetryTwin, got[1].Outcome)
 	assert.Equal(t, Probe, got[3].Outcome)
 	assert.Equal(t, span(zip), got[4].Resumes)
 

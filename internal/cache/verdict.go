@@ -31,17 +31,20 @@ const (
 	NotFound         Outcome = "not_found"
 	Probe            Outcome = "probe"      // not found, beside a question for the path above or below
 	RetryTwin        Outcome = "retry_twin" // a 4xx that the go command asked for again
+	Redirect         Outcome = "redirect"   // the client was sent elsewhere for it
+	Denied           Outcome = "denied"     // another 4xx of the upstream: it won't give this one
 	ClientGone       Outcome = "client_gone"
 	Timeout          Outcome = "timeout"
 	UpstreamError    Outcome = "upstream_error"
 	ChecksumMismatch Outcome = "checksum_mismatch"
-	Refused          Outcome = "refused"
+	Refused          Outcome = "refused" // by Modtap itself, or a range or condition that can't be met
 	Interrupted      Outcome = "interrupted"
 )
 
 // Failure reports whether o is a real failure: one that sets a span's error
 // status and burns the error budget. 404 and 410 are not, they are the
-// protocol's "ask the next proxy" (https://go.dev/ref/mod#goproxy-protocol).
+// protocol's "ask the next proxy" (https://go.dev/ref/mod#goproxy-protocol), nor is
+// another 4xx: an answer about this one module, at which the go command stops.
 func (o Outcome) Failure() bool {
 	switch o {
 	case Timeout, UpstreamError, ChecksumMismatch, Interrupted:
@@ -52,12 +55,17 @@ func (o Outcome) Failure() bool {
 
 // Verdict is what Modtap says of one exchange.
 type Verdict struct {
-	Result     exchange.CacheResult
-	Evidence   Evidence
-	MissReason string // goproxy.cache.miss.reason; empty but for misses
+	// Result is empty where nothing is said: of a checksum database's requests, and at
+	// the egress, it is told only if it is known.
+	Result   exchange.CacheResult
+	Evidence Evidence
+	// MissReason is goproxy.cache.miss.reason of a miss. Empty: it isn't known.
+	MissReason string
 	Outcome    Outcome
 	// ErrorType is the error.type of the server span: a 5xx status code or a
-	// word. Empty: no error.
+	// word. Empty: no error. A [NotFound] has one if its text says that the proxy
+	// couldn't find out: that is no failure of the request's, whose status lets the go
+	// command go on, but trouble of the proxy's upstream.
 	ErrorType string
 	// Resumes is the exchange whose download this one continues; zero: none.
 	Resumes exchange.Span
@@ -70,10 +78,7 @@ type Verdict struct {
 
 // decide sets a cache result and what it rests on.
 func (v *Verdict) decide(result exchange.CacheResult, evidence Evidence) {
-	v.Result, v.Evidence, v.MissReason = result, evidence, ""
-	if result == exchange.Miss {
-		v.MissReason = "cold"
-	}
+	v.Result, v.Evidence = result, evidence
 }
 
 // The error words that decide an outcome.
@@ -90,13 +95,13 @@ func Judge(e *exchange.End) Verdict {
 		v.MissReason = e.Cache.MissReason
 	} else if h := FromHeaders(e.Cache.Headers); h.Result != "" && !h.Weak {
 		v.decide(h.Result, EvidenceHeader)
-		v.Conflict = h.Conflict
-		if h.MissReason != "" {
-			v.MissReason = h.MissReason
-		}
+		v.Conflict, v.MissReason = h.Conflict, h.MissReason
 	}
-	if v.Outcome.Failure() {
+	switch {
+	case v.Outcome.Failure():
 		v.ErrorType = errorType(e, v.Outcome)
+	case v.Outcome == NotFound:
+		v.ErrorType = troubleOf(e)
 	}
 	return v
 }
@@ -128,8 +133,12 @@ func outcome(e *exchange.End) Outcome {
 		return Timeout
 	case e.Status >= http.StatusInternalServerError:
 		return UpstreamError
-	case e.Status >= http.StatusBadRequest:
+	case e.Status == http.StatusPreconditionFailed, e.Status == http.StatusRequestedRangeNotSatisfiable:
 		return Refused
+	case e.Status >= http.StatusBadRequest:
+		return Denied
+	case e.Status >= http.StatusMultipleChoices && e.Status != http.StatusNotModified:
+		return Redirect
 	}
 	return OK
 }

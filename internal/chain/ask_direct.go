@@ -12,14 +12,15 @@ import (
 	"time"
 
 	"github.com/modtap/modtap/internal/exchange"
+	"github.com/modtap/modtap/internal/phase"
 )
 
 // askDirect fetches file from version control.
 func (c *Client) askDirect(ctx context.Context, file string, accept func(*Answer) error) step {
-	trail := FromContext(ctx)
+	trail, clock := FromContext(ctx), phase.FromContext(ctx)
 	start := time.Now()
 	at := exchange.Attempt{
-		Start:   exchange.Time(start.UnixNano()),
+		Start:   clock.Now(),
 		Span:    trail.inject(make(http.Header)),
 		Method:  http.MethodGet,
 		URL:     "direct:" + file,
@@ -30,24 +31,31 @@ func (c *Client) askDirect(ctx context.Context, file string, accept func(*Answer
 		at.Reason = reason
 		trail.add(at)
 	}
+	waits := clock.Enter(exchange.PhaseUpstream)
 	files, err := c.direct.Fetch(ctx, file)
+	waits.Leave()
 	at.Duration = time.Since(start)
+	word := Word
 	if err == nil {
-		err = acceptFiles(files, file, &at, accept)
+		err, word = acceptFiles(files, file, &at, accept), refusal
 	} else {
 		err = cause(ctx, err)
 	}
 	var stop *stopError
+	var denied *directDenied
 	switch {
 	case err == nil:
 		return step{record: record}
+	case errors.As(err, &denied):
+		at.Error = denied.ErrorType()
+		return step{failed: &Error{Element: "direct", Code: denied.code, Detail: denied.text}, record: record}
 	case errors.As(err, &stop):
-		at.Error = refusal(stop.err)
+		at.Error = word(stop.err)
 		return step{stop: stop.err, record: record}
 	case errors.Is(err, fs.ErrNotExist):
 		at.Error = wordNotFound
 	default:
-		at.Error = refusal(err)
+		at.Error = word(err)
 	}
 	return step{failed: &Error{Element: "direct", Word: at.Error, Err: err}, record: record}
 }

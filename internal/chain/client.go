@@ -4,18 +4,23 @@
 package chain
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"io"
-	"maps"
 	"net/http"
 	"net/url"
-	pathpkg "path"
 	"strings"
 	"sync"
 	"time"
 
 	"golang.org/x/mod/module"
+
+	"github.com/modtap/modtap/internal/exchange"
+	"github.com/modtap/modtap/internal/goproxy"
+	"github.com/modtap/modtap/internal/outbound"
+	"github.com/modtap/modtap/internal/phase"
+	"github.com/modtap/modtap/internal/redact"
 )
 
 // The time-outs of [Timeouts] where none is set.
@@ -52,11 +57,8 @@ type Settings struct {
 	TLS       TLS
 	Retry     Retry
 	Breaker   Breaker
-	// Guard is asked before each request to an upstream, redirects included. If it
-	// returns an error nothing is sent, no other element is asked, and the error's
-	// ErrorType should be [exchange.LeakBlocked]: the answer is then 404. Nil: all
-	// are sent.
-	Guard func(*url.URL) error
+	// Guard judges each request to an upstream before it is sent; nil: all are sent.
+	Guard Guard
 	// Netrc is the file that has the credentials for upstreams; see netrc.File.
 	// Empty: none.
 	Netrc string
@@ -64,6 +66,12 @@ type Settings struct {
 	// does.
 	Warn func(message string, err error)
 }
+
+// Guard judges a request that is about to be sent to u: r is what it asks for, zero
+// where an upstream has redirected it. leak is what [exchange.Attempt.Leak] says of
+// it. With an error nothing is sent and no other element is asked; the error's
+// ErrorType should be [exchange.LeakBlocked]: the answer is then 404.
+type Guard func(u *url.URL, r goproxy.Request) (leak string, err error)
 
 // Client walks a GOPROXY list. It is safe for concurrent use.
 type Client struct {
@@ -76,7 +84,7 @@ type Client struct {
 	retry     Retry
 	hosts     *hosts
 	netrc     *netrcFile
-	guard     func(*url.URL) error
+	guard     Guard
 
 	mu    sync.Mutex
 	bases map[string]*base // Where each checksum database is reached.
@@ -101,7 +109,7 @@ func New(s Settings) (*Client, error) {
 		bases:     make(map[string]*base),
 	}
 	if c.guard == nil {
-		c.guard = func(*url.URL) error { return nil }
+		c.guard = func(*url.URL, goproxy.Request) (string, error) { return "", nil }
 	}
 	if s.Warn == nil {
 		s.Warn = func(string, error) {}
@@ -139,11 +147,13 @@ func (c *Client) Close() {
 // Hosts returns what is known of the hosts that were asked, sorted.
 func (c *Client) Hosts() []Host { return c.hosts.all() }
 
-// Request is what is asked of each element.
+// Request is what is asked of each element. The URL is made of what the protocol
+// can say and of nothing else, so no client can have another path of an upstream
+// asked, or one outside of its base.
 type Request struct {
-	// File is the path below an element's base, escaped as in the protocol, such
-	// as "github.com/!burnt!sushi/toml/@v/list".
-	File string
+	// Request is what [goproxy.Parse] read; its prefix is the client's way to us and
+	// isn't sent. One that isn't the protocol is not found, and nothing is asked.
+	goproxy.Request
 	// Method is GET if empty.
 	Method string
 	// Header is sent along. With Range or If-* lines in it the answers 206, 304,
@@ -165,10 +175,15 @@ type Answer struct {
 // body; its error counts as the element's, as a broken body or an .info that
 // isn't one do in the go command, unless it is wrapped by [Stop]. Other errors
 // are an [*Error] for the deciding element. Attempts go to the [Trail] of ctx.
+// A checksum database is asked by [Client.SumDB].
 func (c *Client) Do(ctx context.Context, r Request, accept func(*Answer) error) error {
-	path := modulePath(r.File)
-	if path != "" && module.MatchPrefixPatterns(c.noProxy, path) {
-		s := c.askDirect(ctx, r.File, accept)
+	if r.Module == "" || r.Operation == goproxy.SumDB || strings.Contains(r.Version, "%") && goproxy.Fold(r.Version).Dots {
+		return notTheProtocol()
+	}
+	r.Prefix = ""
+	file := r.File()
+	if module.MatchPrefixPatterns(c.noProxy, r.Module) {
+		s := c.askDirect(ctx, file, accept)
 		s.end("")
 		return s.err()
 	}
@@ -177,10 +192,14 @@ func (c *Client) Do(ctx context.Context, r Request, accept func(*Answer) error) 
 		case Off:
 			return step{failed: lookupOff()}
 		case Source:
-			return c.askDirect(ctx, r.File, accept)
+			return c.askDirect(ctx, file, accept)
 		}
-		return c.ask(ctx, e, join(e.URL, r.File), r, accept)
+		return c.ask(ctx, e, join(e.URL, file), r, accept)
 	})
+}
+
+func notTheProtocol() *Error {
+	return &Error{Element: "not found", Word: wordNotFound, Err: errNotFound("not a path of the GOPROXY protocol")}
 }
 
 func lookupOff() *Error {
@@ -252,13 +271,13 @@ func (c *Client) walk(ctx context.Context, ask func(Element) step) error {
 
 // ask asks the URL u of an element, again and again while [Retry] allows it.
 func (c *Client) ask(ctx context.Context, e Element, u *url.URL, r Request, accept func(*Answer) error) step {
-	retries, sent := c.retry.begin(r.Method), 0
+	retries := c.retry.begin(r.Method)
 	for {
-		s := c.send(ctx, e, u, r, &sent, accept)
+		s := c.send(ctx, e, u, r, retries, accept)
 		again, err := retries.next(ctx, s.transience)
 		if err != nil {
 			s.end("")
-			return step{failed: &Error{Element: e.String(), URL: bare(u), Word: Word(err), Err: err}}
+			return step{failed: &Error{Element: e.String(), URL: redact.URL(u), Word: Word(err), Err: err}}
 		}
 		if !again {
 			return s
@@ -267,35 +286,53 @@ func (c *Client) ask(ctx context.Context, e Element, u *url.URL, r Request, acce
 	}
 }
 
-// send sends one request to u and follows its redirects. sent counts requests.
-func (c *Client) send(ctx context.Context, e Element, u *url.URL, r Request, sent *int, accept func(*Answer) error) step {
+// send sends one request to u and follows its redirects.
+func (c *Client) send(ctx context.Context, e Element, u *url.URL, r Request, retries *retries, accept func(*Answer) error) step {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
+	clock := phase.FromContext(ctx)
+	waits := clock.Enter(exchange.PhaseUpstream)
 	req, err := newRequest(ctx, u, r)
 	if err != nil {
+		waits.Leave()
 		return step{stop: err}
 	}
 	c.netrc.authorize(req)
-	a := &asking{base: c.transport, guard: c.guard, hosts: c.hosts, trail: FromContext(ctx), idle: c.idle, cancel: cancel, sent: sent}
-	failed := &Error{Element: e.String(), URL: bare(u)}
+	a := &asking{
+		base: c.transport, origin: e.URL, subject: cmp.Or(r.Module, u.Path), guard: c.guard, asks: r.Request, hosts: c.hosts,
+		trail: FromContext(ctx), clock: clock, idle: c.idle, cancel: cancel, retries: retries,
+	}
+	if e.Kind == Folder {
+		a.base = folder{e.URL.Path}
+	}
+	failed := &Error{Element: e.String(), URL: redact.URL(u)}
 
-	resp, err := (&http.Client{Transport: a, CheckRedirect: redirect}).Do(req)
+	client := outbound.Client(a)
+	client.CheckRedirect = redirect
+	resp, err := client.Do(req)
+	waits.Leave()
 	if err != nil {
-		failed.Err = cause(ctx, err)
+		failed.Err = a.plain(cause(ctx, err))
 		failed.Word = Word(failed.Err)
 		s := a.ends(failed.Word)
 		s.failed, s.transience = failed, a.transience(ofError(failed.Err))
 		return s
 	}
 	defer resp.Body.Close()
+	coding := decode(resp, r.Header)
 	if !acceptable(resp.StatusCode, r.Header) {
 		failed.Code, failed.Detail = resp.StatusCode, detail(resp)
+		if after := resp.Header.Get("Retry-After"); failed.Code == http.StatusTooManyRequests && readable(after) {
+			failed.RetryAfter = after
+		}
 		s := a.ends("")
 		s.failed, s.transience = failed, a.transience(ofStatus(resp.StatusCode, resp.Header))
 		return s
 	}
 
-	err = accept(&Answer{Response: resp})
+	if err = coding; err == nil {
+		err = accept(&Answer{Response: resp})
+	}
 	word := ""
 	switch {
 	case err == nil:
@@ -324,56 +361,4 @@ func refusal(err error) string {
 	default:
 		return word
 	}
-}
-
-func newRequest(ctx context.Context, u *url.URL, r Request) (*http.Request, error) {
-	method := r.Method
-	if method == "" {
-		method = http.MethodGet
-	}
-	req, err := http.NewRequestWithContext(ctx, method, u.String(), nil)
-	if err != nil {
-		return nil, err
-	}
-	maps.Copy(req.Header, r.Header)
-	return req, nil
-}
-
-// acceptable tells the statuses that are an answer to a request with header h.
-// To the go command, which sends no such lines, that is 200 only.
-func acceptable(status int, h http.Header) bool {
-	switch status {
-	case http.StatusOK:
-		return true
-	case http.StatusPartialContent, http.StatusRequestedRangeNotSatisfiable:
-		return h.Get("Range") != ""
-	case http.StatusNotModified, http.StatusPreconditionFailed:
-		for _, k := range []string{"If-None-Match", "If-Modified-Since", "If-Match", "If-Unmodified-Since"} {
-			if h.Get(k) != "" {
-				return true
-			}
-		}
-	}
-	return false
-}
-
-// modulePath is the module that file belongs to; empty: none.
-func modulePath(file string) string {
-	escaped, _, ok := strings.Cut(file, "/@")
-	if !ok {
-		return ""
-	}
-	path, err := module.UnescapePath(escaped)
-	if err != nil {
-		return ""
-	}
-	return path
-}
-
-// join puts file below base as proxyRepo.getBody in cmd/go/internal/modfetch does.
-func join(base *url.URL, file string) *url.URL {
-	u := *base
-	u.Path = pathpkg.Join("/", base.Path, file)
-	u.RawPath = pathpkg.Join("/", base.EscapedPath(), strings.ReplaceAll(url.PathEscape(file), "%2F", "/"))
-	return &u
 }

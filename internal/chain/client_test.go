@@ -8,7 +8,6 @@ import (
 	"errors"
 	"io"
 	"io/fs"
-	"net"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -22,11 +21,12 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/modtap/modtap/internal/exchange"
+	"github.com/modtap/modtap/test/port"
 )
 
 func TestStatusAndText(t *testing.T) {
 	hang := func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() }
-	refused := "http://" + freeAddress(t)
+	refused := "http://" + port.Address(t)
 	for _, tt := range []struct {
 		name   string
 		list   string // A and B are the servers.
@@ -38,7 +38,7 @@ func TestStatusAndText(t *testing.T) {
 	}{
 		{"404", "A", status(404), nil, 404, "", "404 Not Found: this is 404", 1},
 		{"410 decides as the last", "A,B", status(404), status(410), 410, "", "410 Gone", 2},
-		{"400 stops", "A,B", status(400), serveModule, 502, "", "400 Bad Request: this is 400", 1},
+		{"400 stops", "A,B", status(400), serveModule, 400, "", "400 Bad Request: this is 400", 1},
 		{"a failure before not found", "A|B", status(503), status(404), 502, "", "503 Service Unavailable", 2},
 		{"the last failure", "A|B", status(500), status(501), 502, "", "501 Not Implemented", 2},
 		{"upstream's own time-out", "A", status(504), nil, 504, "", "504 Gateway Timeout", 1},
@@ -56,7 +56,7 @@ func TestStatusAndText(t *testing.T) {
 			a, b := start(t, tt.a), start(t, tt.b)
 			list := strings.NewReplacer("A", a.URL, "B", b.URL, "TLS", "https"+strings.TrimPrefix(a.URL, "http")).Replace(tt.list)
 			c := client(t, list, func(s *Settings) { s.Timeouts.Header = 100 * time.Millisecond })
-			err := c.Do(t.Context(), Request{File: stem + ".info"}, func(a *Answer) error {
+			err := c.Do(t.Context(), Request{Request: asks(stem + ".info")}, func(a *Answer) error {
 				body, err := io.ReadAll(a.Body)
 				if err == nil && body[0] != '{' {
 					err = errors.New("not an info")
@@ -73,14 +73,6 @@ func TestStatusAndText(t *testing.T) {
 	}
 }
 
-func freeAddress(t *testing.T) string {
-	t.Helper()
-	l, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
-	require.NoError(t, err)
-	require.NoError(t, l.Close())
-	return l.Addr().String()
-}
-
 func TestAttempts(t *testing.T) {
 	a, b := start(t, status(404)), start(t, serveModule)
 	c := client(t, strings.Replace(a.URL, "://", "://me:secret@", 1)+","+b.URL+"/base?secret=1")
@@ -92,7 +84,7 @@ func TestAttempts(t *testing.T) {
 	}}
 	var body string
 	before := time.Now()
-	require.NoError(t, c.Do(NewContext(t.Context(), trail), Request{File: stem + ".mod"}, readAll(&body)))
+	require.NoError(t, c.Do(NewContext(t.Context(), trail), Request{Request: asks(stem + ".mod")}, readAll(&body)))
 	assert.Equal(t, files()[".mod"], body)
 
 	got := trail.Take()
@@ -129,7 +121,7 @@ func TestRedirectsAreAttempts(t *testing.T) {
 	})
 	trail := new(Trail)
 	var body string
-	require.NoError(t, client(t, a.URL).Do(NewContext(t.Context(), trail), Request{File: stem + ".zip"}, readAll(&body)))
+	require.NoError(t, client(t, a.URL).Do(NewContext(t.Context(), trail), Request{Request: asks(stem + ".zip")}, readAll(&body)))
 	assert.Equal(t, files()[".zip"], body)
 	got := trail.Take()
 	require.Len(t, got, 2)
@@ -148,7 +140,7 @@ func TestRedirectFromTLSToPlainIsRefused(t *testing.T) {
 	defer secure.Close()
 	c := client(t, secure.URL, func(s *Settings) { s.Transport = secure.Client().Transport })
 	trail := new(Trail)
-	err := c.Do(NewContext(t.Context(), trail), Request{File: stem + ".zip"}, readAll(new(string)))
+	err := c.Do(NewContext(t.Context(), trail), Request{Request: asks(stem + ".zip")}, readAll(new(string)))
 	e := requireError(t, err)
 	assert.Equal(t, 502, e.Status())
 	assertNoSecret(t, err.Error())
@@ -164,7 +156,7 @@ func TestIdleBody(t *testing.T) {
 	})
 	trail := new(Trail)
 	c := client(t, a.URL, func(s *Settings) { s.Timeouts.Idle = 50 * time.Millisecond })
-	err := c.Do(NewContext(t.Context(), trail), Request{File: stem + ".zip"}, readAll(new(string)))
+	err := c.Do(NewContext(t.Context(), trail), Request{Request: asks(stem + ".zip")}, readAll(new(string)))
 	e := requireError(t, err)
 	assert.Equal(t, 504, e.Status())
 	got := trail.Take()
@@ -176,7 +168,7 @@ func TestIdleBody(t *testing.T) {
 func TestSlowReaderIsNotIdle(t *testing.T) {
 	a := start(t, serveModule)
 	c := client(t, a.URL, func(s *Settings) { s.Timeouts.Idle = 50 * time.Millisecond })
-	err := c.Do(t.Context(), Request{File: stem + ".mod"}, func(a *Answer) error {
+	err := c.Do(t.Context(), Request{Request: asks(stem + ".mod")}, func(a *Answer) error {
 		_, err := a.Body.Read(make([]byte, 1))
 		time.Sleep(150 * time.Millisecond)
 		if err == nil {
@@ -195,7 +187,7 @@ func TestCancel(t *testing.T) {
 	})
 	b := start(t, serveModule)
 	trail := new(Trail)
-	err := client(t, a.URL+"|"+b.URL).Do(NewContext(ctx, trail), Request{File: stem + ".zip"}, readAll(new(string)))
+	err := client(t, a.URL+"|"+b.URL).Do(NewContext(ctx, trail), Request{Request: asks(stem + ".zip")}, readAll(new(string)))
 	require.ErrorIs(t, err, context.Canceled)
 	assert.Empty(t, b.paths(), "nobody waits for the next")
 	got := trail.Take()
@@ -206,7 +198,7 @@ func TestCancel(t *testing.T) {
 func TestStop(t *testing.T) {
 	a, b := start(t, serveModule), start(t, serveModule)
 	full := errors.New("disk full")
-	err := client(t, a.URL+"|"+b.URL).Do(t.Context(), Request{File: stem + ".zip"}, func(*Answer) error { return Stop(full) })
+	err := client(t, a.URL+"|"+b.URL).Do(t.Context(), Request{Request: asks(stem + ".zip")}, func(*Answer) error { return Stop(full) })
 	assert.Same(t, full, err)
 	assert.Empty(t, b.paths())
 }
@@ -222,10 +214,10 @@ func TestRequestHeaderAndMethod(t *testing.T) {
 		return readAll(&body)(a)
 	}
 	c := client(t, a.URL)
-	require.NoError(t, c.Do(t.Context(), Request{File: stem + ".zip", Header: http.Header{"Range": {"bytes=2-4"}}}, accept))
+	require.NoError(t, c.Do(t.Context(), Request{Request: asks(stem + ".zip"), Header: http.Header{"Range": {"bytes=2-4"}}}, accept))
 	assert.Equal(t, 206, got.StatusCode)
 	assert.Equal(t, "234", body)
-	require.NoError(t, c.Do(t.Context(), Request{File: stem + ".zip", Method: http.MethodHead}, accept))
+	require.NoError(t, c.Do(t.Context(), Request{Request: asks(stem + ".zip"), Method: http.MethodHead}, accept))
 	assert.EqualValues(t, 10, got.ContentLength)
 	assert.Empty(t, body)
 }
@@ -237,10 +229,10 @@ func TestFolder(t *testing.T) {
 	require.NoError(t, os.WriteFile(name, []byte("module example.com/m\n"), 0o600))
 	c := client(t, (&url.URL{Scheme: "file", Path: filepath.ToSlash(dir)}).String())
 	var body string
-	require.NoError(t, c.Do(t.Context(), Request{File: stem + ".mod"}, readAll(&body)))
+	require.NoError(t, c.Do(t.Context(), Request{Request: asks(stem + ".mod")}, readAll(&body)))
 	assert.Equal(t, "module example.com/m\n", body)
-	require.ErrorIs(t, c.Do(t.Context(), Request{File: stem + ".zip"}, readAll(&body)), fs.ErrNotExist)
-	require.ErrorIs(t, c.Do(t.Context(), Request{File: "example.com/m"}, readAll(&body)), fs.ErrNotExist)
+	require.ErrorIs(t, c.Do(t.Context(), Request{Request: asks(stem + ".zip")}, readAll(&body)), fs.ErrNotExist)
+	require.ErrorIs(t, c.Do(t.Context(), Request{Request: asks("example.com/m")}, readAll(&body)), fs.ErrNotExist)
 }
 
 func TestConfirmed(t *testing.T) {
@@ -256,7 +248,7 @@ func TestConfirmed(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			a, b := start(t, tt.a), start(t, tt.b)
 			c := client(t, strings.NewReplacer("A", a.URL, "B", b.URL).Replace(tt.list))
-			e := requireError(t, c.Do(t.Context(), Request{File: "example.com/m/@v/list"}, readAll(new(string))))
+			e := requireError(t, c.Do(t.Context(), Request{Request: asks("example.com/m/@v/list")}, readAll(new(string))))
 			assert.Equal(t, tt.want, e.Confirmed)
 		})
 	}
@@ -288,7 +280,7 @@ func BenchmarkDo(b *testing.B) {
 	b.ReportAllocs()
 	for b.Loop() {
 		ctx := NewContext(b.Context(), new(Trail))
-		if err := c.Do(ctx, Request{File: stem + ".info"}, readAll(new(string))); err != nil {
+		if err := c.Do(ctx, Request{Request: asks(stem + ".info")}, readAll(new(string))); err != nil {
 			b.Fatal(err)
 		}
 	}

@@ -5,13 +5,15 @@ package chain
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
-	"os/exec"
 	"strings"
+
+	"github.com/modtap/modtap/internal/child"
 )
 
 // errNoUpstream is what a machine without go and without a setting is told.
@@ -23,7 +25,7 @@ var errNoUpstream = errors.New("no upstream: there is no go command here whose G
 // not set there is absent from the result.
 func GoEnv(ctx context.Context, names ...string) (map[string]string, error) {
 	env, err := goEnv(ctx, nil, names...)
-	if !errors.Is(err, exec.ErrNotFound) {
+	if !errors.Is(err, child.ErrNotFound) {
 		return env, err
 	}
 	env = make(map[string]string)
@@ -41,21 +43,20 @@ func GoEnv(ctx context.Context, names ...string) (map[string]string, error) {
 // which would have to be downloaded first. Entries of set are added to the
 // process's environment.
 func goEnv(ctx context.Context, set []string, names ...string) (map[string]string, error) {
-	path, err := exec.LookPath("go")
+	path, err := child.LookPath("go")
 	if err != nil {
 		return nil, err
 	}
-	cmd := exec.CommandContext(ctx, path, append([]string{"env", "-json"}, names...)...)
+	cmd := child.Command(ctx, path, append([]string{"env", "-json"}, names...)...)
 	cmd.Dir = os.TempDir()
 	cmd.Env = append(append(os.Environ(), "GOTOOLCHAIN=local", "GOWORK=off"), set...)
-	var stderr bytes.Buffer
-	cmd.Stderr = &stderr
-	out, err := cmd.Output()
-	if err != nil {
+	var stdout, stderr bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &stdout, &stderr
+	if err := child.Run(cmd); err != nil {
 		return nil, fmt.Errorf("go env: %w: %s", err, strings.TrimSpace(stderr.String()))
 	}
 	env := make(map[string]string)
-	if err := json.Unmarshal(out, &env); err != nil {
+	if err := json.Unmarshal(stdout.Bytes(), &env); err != nil {
 		return nil, fmt.Errorf("go env: %w", err)
 	}
 	return env, nil
@@ -76,7 +77,7 @@ func Default(ctx context.Context) (string, error) {
 // Builtin returns go's own default GOPROXY, whatever the user has set.
 func Builtin(ctx context.Context) (string, error) {
 	env, err := goEnv(ctx, []string{"GOPROXY=", "GOENV=off"}, "GOPROXY")
-	if errors.Is(err, exec.ErrNotFound) {
+	if errors.Is(err, child.ErrNotFound) {
 		return "", errNoUpstream
 	}
 	return env["GOPROXY"], err
@@ -85,18 +86,22 @@ func Builtin(ctx context.Context) (string, error) {
 // Upstream is what [Resolve] found.
 type Upstream struct {
 	List List
-	// LeftOut names the elements that are listeners of our own.
+	// LeftOut names the elements that are listeners of our own, or the proxy beside us.
 	LeftOut []string
 	// Builtin is true where nothing else was left and go's own default was taken.
 	Builtin bool
 }
 
-// Resolve parses goproxy, or the user's GOPROXY if it is empty, without the
-// elements that are one of our own listen addresses. If nothing remains, as after
-// pasting our own export line, go's own default is taken.
-func Resolve(ctx context.Context, goproxy string, own []string) (Upstream, error) {
-	var err error
+// Resolve parses written, the list that was written for Modtap, or the user's GOPROXY
+// if it is empty, without the elements that lead back to us (see [List.Without]).
+// If users, the user's GOPROXY, is empty too, [Default] is asked. If nothing remains of
+// the user's, as after pasting our own export line, go's own default is taken. What was
+// written for Modtap is never replaced by it: where modules may be asked for isn't
+// ours to say, least of all when it is the public.
+func Resolve(ctx context.Context, written, users string, own []string) (Upstream, error) {
+	goproxy := cmp.Or(written, users)
 	if goproxy == "" {
+		var err error
 		if goproxy, err = Default(ctx); err != nil {
 			return Upstream{}, err
 		}
@@ -108,6 +113,9 @@ func Resolve(ctx context.Context, goproxy string, own []string) (Upstream, error
 	var u Upstream
 	if u.List, u.LeftOut = list.Without(own); len(u.List) > 0 {
 		return u, nil
+	}
+	if written != "" {
+		return Upstream{}, fmt.Errorf("%s leads back to Modtap itself, and nothing else is in the list; name where modules come from", strings.Join(u.LeftOut, ", "))
 	}
 	if goproxy, err = Builtin(ctx); err != nil {
 		return Upstream{}, err

@@ -4,31 +4,29 @@
 package chain
 
 import (
-	"bytes"
 	"context"
-	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"net"
 	"net/netip"
-	"os"
-	"os/exec"
 	"strings"
 	"time"
 
-	"github.com/goproxy/goproxy"
 	"golang.org/x/mod/module"
 
+	"github.com/modtap/modtap/internal/child"
+	"github.com/modtap/modtap/internal/exchange"
 	protocol "github.com/modtap/modtap/internal/goproxy"
+	"github.com/modtap/modtap/internal/netaddr"
+	"github.com/modtap/modtap/internal/phase"
 )
 
 // Direct fetches modules from version control.
 type Direct interface {
 	// Fetch returns file, a path of the protocol, and whatever other files of the
 	// same version came with it, by their paths. The caller closes them all. An
-	// error that is fs.ErrNotExist is version control's "not found".
+	// error that is fs.ErrNotExist says that version control was reached and has no
+	// such thing.
 	Fetch(ctx context.Context, file string) (map[string]io.ReadSeekCloser, error)
 }
 
@@ -41,32 +39,37 @@ func (noDirect) Fetch(context.Context, string) (map[string]io.ReadSeekCloser, er
 // maxDirect bounds the go commands that run at once.
 const maxDirect = 8
 
+// DefaultDirectTimeout is [DirectSettings.Timeout] where none is set.
+const DefaultDirectTimeout = 15 * time.Minute
+
 // DirectSettings are what a [GoDirect] is made from.
 type DirectSettings struct {
 	// Patterns are the module path prefixes that may be fetched, in the syntax of
 	// GOPRIVATE; "*" is all. Empty: none.
 	Patterns string
 	// Private is GONOPROXY. A host that it or Patterns names without a wildcard in
-	// the name may have a private address: the operator meant that host.
+	// the name may have an address that isn't public: the operator meant that host.
 	Private string
 	// ModCache is the GOMODCACHE of the go commands. It must not be the user's
 	// own, whose locks the client holds while it waits for us.
 	ModCache string
 	// TempDir is where go commands run; empty: [os.TempDir].
 	TempDir string
+	// Timeout bounds one fetch: nothing else bounds a host that falls silent. Zero:
+	// [DefaultDirectTimeout].
+	Timeout time.Duration
 }
 
 // GoDirect is a [Direct] that runs the go command, as the client itself would
-// with GOPROXY=direct. Without go or git on the machine all is not found.
+// with GOPROXY=direct. Without go on the machine all is not found, as where direct is off;
+// without the version control that a module needs that module is a failure.
 //
 // The host to fetch from is named by the request, so it is bounded: a module must
-// match Patterns, and a host that resolves to this machine, a private or a
-// link-local address is refused. The child processes resolve the name again and
-// follow what the host says, so this keeps honest names from leading inside; it
-// is no firewall.
+// match Patterns, and a host that resolves to an address that isn't public is
+// refused. The child processes resolve the name again and follow what the host
+// says, so this keeps honest names from leading inside; it is no firewall.
 type GoDirect struct {
 	settings DirectSettings
-	fetcher  *goproxy.GoFetcher
 	running  chan struct{}
 	lookup   func(ctx context.Context, host string) ([]netip.Addr, error)
 }
@@ -78,13 +81,7 @@ var _ Direct = (*GoDirect)(nil)
 func NewGoDirect(s DirectSettings) *GoDirect {
 	return &GoDirect{
 		settings: s,
-		fetcher: &goproxy.GoFetcher{
-			Env: append(os.Environ(),
-				"GOPROXY=direct", "GOSUMDB=off", "GOMODCACHE="+s.ModCache,
-				"GOFLAGS=-modcacherw", "GOTOOLCHAIN=local", "GOWORK=off"),
-			TempDir: s.TempDir,
-		},
-		running: make(chan struct{}, maxDirect),
+		running:  make(chan struct{}, maxDirect),
 		lookup: func(ctx context.Context, host string) ([]netip.Addr, error) {
 			return net.DefaultResolver.LookupNetIP(ctx, "ip", host)
 		},
@@ -100,85 +97,28 @@ func (d *GoDirect) Fetch(ctx context.Context, file string) (map[string]io.ReadSe
 	if err := d.allowed(ctx, r.Module); err != nil {
 		return nil, err
 	}
-	for _, tool := range []string{"go", "git"} {
-		if _, err := exec.LookPath(tool); err != nil {
-			return nil, errNotFound("fetching from version control: there is no " + tool + " command where Modtap runs")
-		}
+	if _, err := child.LookPath("go"); err != nil {
+		return nil, errNotFound("fetching from version control: there is no go command where Modtap runs")
 	}
+	ctx, cancel := context.WithTimeoutCause(ctx, orDefault(d.settings.Timeout, DefaultDirectTimeout), errDirectTimeout)
+	defer cancel()
+	if err := d.slot(ctx); err != nil {
+		return nil, err
+	}
+	defer func() { <-d.running }()
+	return d.fetch(ctx, r, file)
+}
+
+// slot waits until another go command may run; the caller gives it back.
+func (d *GoDirect) slot(ctx context.Context) error {
+	defer phase.FromContext(ctx).Enter(exchange.PhaseQueue).Leave()
 	select {
 	case d.running <- struct{}{}:
-		defer func() { <-d.running }()
+		return nil
 	case <-ctx.Done():
-		return nil, ctx.Err()
-	}
-	files, err := d.fetch(ctx, r, file)
-	return files, outage(err)
-}
-
-// outages are what git and the go command say when a host can't be reached: not
-// that there is nothing there.
-var outages = []string{
-	"could not resolve host", "no such host", "connection refused", "connection timed out", "connection reset",
-	"network is unreachable", "no route to host", "i/o timeout", "tls handshake", "could not connect",
-}
-
-// outage turns a not-found whose text tells of an outage into an error that isn't
-// one: else the go command would be told that the module doesn't exist.
-func outage(err error) error {
-	if err == nil || !errors.Is(err, fs.ErrNotExist) {
-		return err
-	}
-	text := strings.ToLower(err.Error())
-	for _, o := range outages {
-		if strings.Contains(text, o) {
-			return errors.New(err.Error())
-		}
-	}
-	return err
-}
-
-func (d *GoDirect) fetch(ctx context.Context, r protocol.Request, file string) (map[string]io.ReadSeekCloser, error) {
-	switch r.Operation {
-	case protocol.List:
-		versions, err := d.fetcher.List(ctx, r.Module)
-		if err != nil {
-			return nil, err
-		}
-		list := strings.Join(versions, "\n")
-		if list != "" {
-			list += "\n"
-		}
-		return map[string]io.ReadSeekCloser{file: inMemory([]byte(list))}, nil
-	case protocol.Latest, protocol.Query:
-		query := r.Version
-		if r.Operation == protocol.Latest {
-			query = "latest"
-		}
-		version, at, err := d.fetcher.Query(ctx, r.Module, query)
-		if err != nil {
-			return nil, err
-		}
-		info, err := json.Marshal(struct {
-			Version string
-			Time    time.Time
-		}{version, at.UTC()})
-		return map[string]io.ReadSeekCloser{file: inMemory(info)}, err
-	default:
-		info, mod, zip, err := d.fetcher.Download(ctx, r.Module, r.Version)
-		if err != nil {
-			return nil, err
-		}
-		stem := file[:strings.LastIndexByte(file, '.')]
-		return map[string]io.ReadSeekCloser{stem + ".info": info, stem + ".mod": mod, stem + ".zip": zip}, nil
+		return context.Cause(ctx)
 	}
 }
-
-// memory is a file that is held in memory.
-type memory struct{ *bytes.Reader }
-
-func (memory) Close() error { return nil }
-
-func inMemory(b []byte) io.ReadSeekCloser { return memory{bytes.NewReader(b)} }
 
 // allowed tells why path must not be fetched.
 func (d *GoDirect) allowed(ctx context.Context, path string) error {
@@ -193,9 +133,8 @@ func (d *GoDirect) allowed(ctx context.Context, path string) error {
 	}
 	for _, a := range addrs {
 		a = a.Unmap()
-		inside := a.IsPrivate() || a.IsLoopback() || a.IsUnspecified()
-		if a.IsLinkLocalUnicast() || a.IsMulticast() || inside && !named {
-			return errNotFound(fmt.Sprintf("fetching %s from version control: %s has a private or link-local address; name it in direct_patterns to allow a private one", path, host))
+		if a.IsLinkLocalUnicast() || a.IsMulticast() || !netaddr.Public(a) && !named {
+			return errNotFound(fmt.Sprintf("fetching %s from version control: %s has an address that isn't public; name it in direct_patterns to allow a private one, link-local ones never are", path, host))
 		}
 	}
 	return nil

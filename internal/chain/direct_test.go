@@ -20,7 +20,7 @@ import (
 
 func TestDirectIsBounded(t *testing.T) {
 	hosts := map[string]string{
-		"public.example": "192.0.2.1", "corp.example": "10.1.2.3", "loop.example": "127.0.0.1",
+		"public.example": "8.8.8.8", "corp.example": "10.1.2.3", "loop.example": "127.0.0.1",
 		"link.example": "169.254.169.254", "mapped.example": "::ffff:10.0.0.1", "six.example": "fe80::1",
 	}
 	for _, tt := range []struct{ name, patterns, private, path, want string }{
@@ -28,22 +28,22 @@ func TestDirectIsBounded(t *testing.T) {
 		{"all", "*", "", "public.example/m", ""},
 		{"another", "other.example", "", "public.example/m", "not allowed"},
 		{"part of a host", "public.example/team", "", "public.example/other", "not allowed"},
-		{"private", "*", "", "corp.example/m", "private or link-local"},
-		{"private in IPv6 clothes", "*", "", "mapped.example/m", "private or link-local"},
+		{"private", "*", "", "corp.example/m", "address that isn't public"},
+		{"private in IPv6 clothes", "*", "", "mapped.example/m", "address that isn't public"},
 		{"private, named", "corp.example/team", "", "corp.example/team/m", ""},
-		{"private, named by a wildcard", "*.example", "", "corp.example/m", "private or link-local"},
+		{"private, named by a wildcard", "*.example", "", "corp.example/m", "address that isn't public"},
 		{"private, GONOPROXY", "*", "x.example, corp.example", "corp.example/m", ""},
-		{"this machine", "*", "", "loop.example/m", "private or link-local"},
-		{"this machine by number", "*", "", "127.0.0.1/m", "private or link-local"},
-		{"link-local, even named", "link.example", "", "link.example/m", "private or link-local"},
-		{"link-local IPv6", "six.example", "", "six.example/m", "private or link-local"},
+		{"this machine", "*", "", "loop.example/m", "address that isn't public"},
+		{"this machine by number", "*", "", "127.0.0.1/m", "address that isn't public"},
+		{"link-local, even named", "link.example", "", "link.example/m", "address that isn't public"},
+		{"link-local IPv6", "six.example", "", "six.example/m", "address that isn't public"},
 		{"unknown here", "*", "", "nowhere.example/m", ""},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			d := NewGoDirect(DirectSettings{Patterns: tt.patterns, Private: tt.private})
 			d.lookup = func(_ context.Context, host string) ([]netip.Addr, error) {
 				if a, ok := hosts[host]; ok {
-					return []netip.Addr{netip.MustParseAddr("192.0.2.9"), netip.MustParseAddr(a)}, nil
+					return []netip.Addr{netip.MustParseAddr("1.1.1.1"), netip.MustParseAddr(a)}, nil
 				}
 				return nil, errors.New("no such host")
 			}
@@ -63,7 +63,7 @@ func TestDirectWithoutTools(t *testing.T) {
 	d.lookup = func(context.Context, string) ([]netip.Addr, error) { return nil, nil }
 	c := client(t, "direct", func(s *Settings) { s.Direct = d })
 	t.Setenv("PATH", t.TempDir())
-	e := requireError(t, c.Do(t.Context(), Request{File: stem + ".info"}, readAll(new(string))))
+	e := requireError(t, c.Do(t.Context(), Request{Request: asks(stem + ".info")}, readAll(new(string))))
 	assert.Equal(t, 404, e.Status())
 	assert.ErrorContains(t, e, "there is no go command where Modtap runs")
 }
@@ -102,7 +102,7 @@ esac`)
 
 	siblings := make(map[string]string)
 	var body string
-	require.NoError(t, c.Do(ctx, Request{File: stem + ".mod"}, func(a *Answer) error {
+	require.NoError(t, c.Do(ctx, Request{Request: asks(stem + ".mod")}, func(a *Answer) error {
 		for name, f := range a.Siblings {
 			b, err := io.ReadAll(f)
 			require.NoError(t, err)
@@ -119,15 +119,15 @@ esac`)
 	assert.Equal(t, "direct:"+stem+".mod", got[1].URL)
 	assert.EqualValues(t, len(body), got[1].BodySize)
 
-	require.NoError(t, c.Do(ctx, Request{File: "example.com/m/@v/list"}, readAll(&body)))
+	require.NoError(t, c.Do(ctx, Request{Request: asks("example.com/m/@v/list")}, readAll(&body)))
 	assert.Equal(t, "v1.0.0\nv1.1.0\n", body)
-	require.NoError(t, c.Do(ctx, Request{File: "example.com/m/@v/master.info"}, readAll(&body)))
+	require.NoError(t, c.Do(ctx, Request{Request: asks("example.com/m/@v/master.info")}, readAll(&body)))
 	assert.JSONEq(t, `{"Version":"v1.1.0","Time":"2020-01-02T03:04:05Z"}`, body)
 
 	asked := len(a.paths())
-	e := requireError(t, c.Do(ctx, Request{File: "private.example/m/@latest"}, readAll(&body)))
+	e := requireError(t, c.Do(ctx, Request{Request: asks("private.example/m/@latest")}, readAll(&body)))
 	assert.Len(t, a.paths(), asked, "no proxy hears of a private module")
-	assert.Equal(t, 404, e.Status())
-	assert.False(t, e.Confirmed, "go says not found whatever went wrong")
-	assert.ErrorContains(t, e, "GOPROXY=direct GOSUMDB=off GOMODCACHE=/its/own")
+	assert.Equal(t, 502, e.Status(), "what it says is no proof")
+	assert.False(t, e.Confirmed)
+	assert.ErrorContains(t, e, "GOPROXY=direct GOSUMDB=off GOMODCACHE=$GOMODCACHE")
 }

@@ -21,6 +21,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/modtap/modtap/internal/exchange"
+	"github.com/modtap/modtap/internal/redact"
 )
 
 // Values of [Error.Word] and of error.type of an attempt, beside what an error
@@ -52,6 +53,9 @@ type Error struct {
 	Code int
 	// Detail is the beginning of the text that came with Code.
 	Detail string
+	// RetryAfter is the Retry-After that came with Code 429 (RFC 6585, section 4), if
+	// it can be read; else empty.
+	RetryAfter string
 	// Word is the error.type word where Code is zero.
 	Word string
 	// Err is the cause where Code is zero.
@@ -95,13 +99,26 @@ func (e *Error) certain() bool {
 	return e.notFound() && (e.Code != 0 || errors.As(e.Err, &own))
 }
 
+// Denied reports whether the element's answer is that it won't give what was asked
+// for, a failure of nobody: a 4xx other than 404 and 410, unless it is about
+// something else than the request, such as a connection or an HTTP proxy between.
+func (e *Error) Denied() bool {
+	switch e.Code {
+	case http.StatusNotFound, http.StatusGone, http.StatusProxyAuthRequired, http.StatusRequestTimeout,
+		http.StatusMisdirectedRequest, http.StatusTooEarly, http.StatusUpgradeRequired:
+		return false
+	}
+	return e.Code >= 400 && e.Code < 500
+}
+
 // Status is the status code with which a proxy answers: 404 and 410 are passed
-// on, since they ask the client to try its next proxy; a time-out is 504, all
-// else 502, so that no failure is taken for an absence.
+// on, since they ask the client to try its next proxy, and so is what denies the
+// request, at which the go command stops; a time-out is 504, all else 502, so that
+// no failure is taken for an absence.
 func (e *Error) Status() int {
 	switch {
-	case e.Code == http.StatusGone:
-		return http.StatusGone
+	case e.Code == http.StatusGone, e.Denied():
+		return e.Code
 	case e.notFound():
 		return http.StatusNotFound
 	case e.Code == http.StatusGatewayTimeout, e.Word == wordTimeout:
@@ -182,22 +199,22 @@ func Word(err error) string {
 		return wordReset
 	case errors.Is(err, syscall.EHOSTUNREACH), errors.Is(err, syscall.ENETUNREACH):
 		return wordUnreachable
-	case strings.Contains(err.Error(), "malformed HTTP"):
+	case strings.Contains(err.Error(), "malformed "): // HTTP version, status code, MIME header, ...
 		return wordBadResponse
 	}
 	return wordOther
 }
 
-// cause strips what net/http puts around an error: the URL there may hold a user
-// name and a query. A canceled context says why.
+// cause strips what net/http puts around an error, and the secrets in it: it quotes
+// URLs, a Location that can't be read among them. A canceled context says why.
 func cause(ctx context.Context, err error) error {
 	if why := context.Cause(ctx); why != nil {
 		return why
 	}
 	if u, ok := errors.AsType[*url.Error](err); ok {
-		return u.Err
+		err = u.Err
 	}
-	return err
+	return redact.Error(err)
 }
 
 const (

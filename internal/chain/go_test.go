@@ -153,7 +153,7 @@ func list(elements, separators []string) string {
 func download(t *testing.T, c *Client) error {
 	t.Helper()
 	for _, ext := range []string{".info", ".mod", ".zip"} {
-		err := c.Do(t.Context(), Request{File: stem + ext}, func(a *Answer) error {
+		err := c.Do(t.Context(), Request{Request: asks(stem + ext)}, func(a *Answer) error {
 			body, err := io.ReadAll(a.Body)
 			if err == nil && ext == ".info" {
 				err = json.Unmarshal(body, new(struct{ Version string }))

@@ -14,6 +14,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/modtap/modtap/internal/exchange"
+	"github.com/modtap/modtap/internal/goproxy"
 )
 
 type blocked struct{}
@@ -28,11 +29,11 @@ func TestGuardSendsNothing(t *testing.T) {
 	})
 	guard := func(s *Settings) {
 		s.Retry = Retry{Max: 2}
-		s.Guard = func(u *url.URL) error {
+		s.Guard = func(u *url.URL, _ goproxy.Request) (string, error) {
 			if "http://"+u.Host == public.URL {
-				return blocked{}
+				return "a pattern", blocked{}
 			}
-			return nil
+			return "", nil
 		}
 	}
 	for _, tt := range []struct {
@@ -47,7 +48,7 @@ func TestGuardSendsNothing(t *testing.T) {
 			list := strings.NewReplacer("P", public.URL, "O", own.URL, "N", next.URL, "R", redirecting.URL).Replace(tt.list)
 			trail := new(Trail)
 			var got string
-			err := client(t, list, guard).Do(NewContext(t.Context(), trail), Request{File: stem + ".mod"}, readAll(&got))
+			err := client(t, list, guard).Do(NewContext(t.Context(), trail), Request{Request: asks(stem + ".mod")}, readAll(&got))
 			e := requireError(t, err)
 			require.ErrorIs(t, err, fs.ErrNotExist)
 			assert.Equal(t, 404, e.Status())
@@ -57,6 +58,7 @@ func TestGuardSendsNothing(t *testing.T) {
 			require.Len(t, attempts, tt.attempts)
 			last := attempts[tt.attempts-1]
 			assert.Equal(t, exchange.LeakBlocked, last.Error)
+			assert.Equal(t, "a pattern", last.Leak)
 			assert.Zero(t, last.Status)
 			assert.Empty(t, last.Reason, "no other is asked")
 			assert.Empty(t, public.paths())

@@ -18,6 +18,9 @@ import (
 	"os"
 	"slices"
 	"strings"
+
+	"github.com/modtap/modtap/internal/netaddr"
+	"github.com/modtap/modtap/internal/redact"
 )
 
 // Kind tells the elements of a GOPROXY list apart.
@@ -25,15 +28,17 @@ type Kind uint8
 
 // The kinds of elements.
 const (
-	Proxy  Kind = iota // A module proxy at a URL.
+	Proxy  Kind = iota // A module proxy at an http or https URL.
 	Source             // "direct": version control.
 	Off                // "off": nothing is asked any more.
+	Folder             // A file URL: a folder in the layout of the protocol.
 )
 
 // Element is one element of a GOPROXY list.
 type Element struct {
 	Kind Kind
-	// URL is a proxy's base; nil for the other kinds. It may hold userinfo.
+	// URL is the base of a proxy, where it may hold userinfo, or of a folder; nil for
+	// the other kinds.
 	URL *url.URL
 	// OnError is true where a pipe follows: the next element is asked after any
 	// error, not only after 404 and 410.
@@ -48,7 +53,7 @@ func (e Element) String() string {
 	case Off:
 		return "off"
 	}
-	return bare(e.URL)
+	return redact.URL(e.URL)
 }
 
 // List is a GOPROXY list, in order. A parsed one is never empty.
@@ -101,7 +106,11 @@ func Parse(goproxy string) (List, error) {
 			errs = append(errs, fmt.Errorf("GOPROXY list: %w", err))
 			continue
 		}
-		l = append(l, Element{URL: u, OnError: onError})
+		e := Element{URL: u, OnError: onError}
+		if u.Scheme == "file" {
+			e.Kind = Folder
+		}
+		l = append(l, e)
 	}
 	if len(errs) == 0 && len(l) == 0 {
 		return nil, errors.New("GOPROXY list: no elements; write for example https://proxy.example.com,direct")
@@ -117,62 +126,42 @@ func parseURL(text string) (*url.URL, error) {
 		if !strings.Contains(text, ":/") {
 			return nil, noScheme(text)
 		}
-		return nil, fmt.Errorf("invalid element %q: not a URL", withoutUser(text))
+		return nil, fmt.Errorf("invalid element %q: not a URL; part the elements by a comma or a pipe, and write %%XX for special characters", redact.Address(text))
 	}
 	switch u.Scheme {
 	case "http", "https":
 		if u.Host == "" {
-			return nil, fmt.Errorf("invalid element %q: has no host", withoutUser(text))
+			return nil, fmt.Errorf("invalid element %q: has no host", redact.Address(text))
+		}
+		if err := netaddr.CheckHost(u); err != nil {
+			return nil, fmt.Errorf("invalid element %q: %w; part the elements by a comma or a pipe", redact.Address(text), err)
 		}
 		if u.Scheme == "http" && u.User != nil && !isLoopback(u.Hostname()) {
-			return nil, fmt.Errorf("invalid element %q: credentials over plain http, which the go command refuses; write https", bare(u))
+			return nil, fmt.Errorf("invalid element %q: credentials over plain http, which the go command refuses; write https", redact.URL(u))
 		}
 	case "file":
-		if *u != (url.URL{Scheme: u.Scheme, Path: u.Path, RawPath: u.RawPath}) {
-			return nil, fmt.Errorf("invalid element %q: a file URL has a path and nothing else; write file:///path", withoutUser(text))
+		if *u != (url.URL{Scheme: u.Scheme, Path: u.Path, RawPath: u.RawPath}) || !strings.HasPrefix(u.Path, "/") {
+			return nil, fmt.Errorf("invalid element %q: a file URL has a path and nothing else; write file:///path", redact.Address(text))
 		}
 	case "":
 		return nil, noScheme(text)
 	default:
-		return nil, fmt.Errorf("invalid element %q: scheme is none of http, https, file", withoutUser(text))
+		return nil, fmt.Errorf("invalid element %q: scheme is none of http, https, file", redact.Address(text))
 	}
 	return u, nil
 }
 
 func noScheme(text string) error {
-	text = withoutUser(text)
-	return fmt.Errorf("invalid element %q: has no scheme; write https://%s", text, strings.TrimLeft(text, "/"))
-}
-
-// withoutUser cuts what may be userinfo or a query out of a text that is no URL.
-func withoutUser(text string) string {
-	scheme, rest, ok := strings.Cut(text, "://")
-	if !ok {
-		scheme, rest = "", text
-	} else {
-		scheme += "://"
+	shown := redact.Address(text)
+	if shown == redact.Placeholder {
+		return fmt.Errorf("invalid element %q: has no scheme; write https:// before it", shown)
 	}
-	rest, _, _ = strings.Cut(rest, "?")
-	host, path, slash := strings.Cut(rest, "/")
-	if i := strings.LastIndexByte(host, '@'); i >= 0 {
-		host = host[i+1:]
-	}
-	if slash {
-		host += "/" + path
-	}
-	return scheme + host
-}
-
-// bare returns u without userinfo, query and fragment.
-func bare(u *url.URL) string {
-	b := *u
-	b.User, b.RawQuery, b.ForceQuery, b.Fragment, b.RawFragment = nil, "", false, "", ""
-	return b.String()
+	return fmt.Errorf("invalid element %q: has no scheme; write https://%s", shown, strings.TrimLeft(shown, "/"))
 }
 
 // Without leaves out the elements that are one of the given listen addresses
-// (host:port; an empty or unspecified host is every address of this machine) and
-// names them. A proxy that asks itself would never come to an end.
+// (host:port; an empty or unspecified host is every address of this machine) or
+// [Place]s, and names them. A proxy that asks itself would never come to an end.
 func (l List) Without(own []string) (rest List, left []string) {
 	for _, e := range l {
 		if e.Kind == Proxy && slices.ContainsFunc(own, func(a string) bool { return isAt(e.URL, a) }) {
@@ -184,7 +173,17 @@ func (l List) Without(own []string) (rest List, left []string) {
 	return rest, left
 }
 
-func isAt(u *url.URL, listen string) bool {
+// Place is where the proxy at u is, for [List.Without]: its host:port and base path.
+// Behind one address there may be several proxies.
+func Place(u *url.URL) string {
+	return net.JoinHostPort(u.Hostname(), portOf(u)) + "/" + strings.Trim(u.Path, "/")
+}
+
+func isAt(u *url.URL, place string) bool {
+	listen, base, based := strings.Cut(place, "/")
+	if based && base != strings.Trim(u.Path, "/") {
+		return false
+	}
 	host, port, err := net.SplitHostPort(listen)
 	if err != nil || u.Host == "" || port != portOf(u) {
 		return false
@@ -193,10 +192,10 @@ func isAt(u *url.URL, listen string) bool {
 	if strings.EqualFold(host, name) {
 		return true
 	}
-	if ip, err := netip.ParseAddr(host); host == "" || err == nil && ip.IsUnspecified() {
+	if host == "" || isAny(host) {
 		return isThisMachine(name)
 	}
-	return isLoopback(host) && isLoopback(name)
+	return isLoopback(host) && (isLoopback(name) || isAny(name))
 }
 
 func portOf(u *url.URL) string {
@@ -220,19 +219,23 @@ func isLoopback(host string) bool {
 	return err == nil && ip.Unmap().IsLoopback()
 }
 
+// isAny tells whether a host is the unspecified address: who dials it reaches this
+// machine.
+func isAny(host string) bool {
+	ip, err := netip.ParseAddr(host)
+	return err == nil && ip.Unmap().IsUnspecified()
+}
+
 // isThisMachine asks no name service: names other than localhost are compared
 // with the machine's own.
 func isThisMachine(host string) bool {
-	if isLoopback(host) {
+	if isLoopback(host) || isAny(host) {
 		return true
 	}
 	ip, err := netip.ParseAddr(host)
 	if err != nil {
 		own, err := os.Hostname()
 		return err == nil && strings.EqualFold(own, host)
-	}
-	if ip.IsUnspecified() {
-		return true
 	}
 	addrs, err := net.InterfaceAddrs()
 	if err != nil {

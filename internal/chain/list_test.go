@@ -11,6 +11,8 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"github.com/modtap/modtap/internal/redact"
 )
 
 func TestParse(t *testing.T) {
@@ -43,7 +45,7 @@ func TestParseRefuses(t *testing.T) {
 		{"network path", "//a.example", `GOPROXY list: invalid element "//a.example": has no scheme; write https://a.example`},
 		{"other scheme", "ftp://me:secret@a.example", `GOPROXY list: invalid element "ftp://a.example": scheme is none of http, https, file`},
 		{"no host", "https:///x", `GOPROXY list: invalid element "https:///x": has no host`},
-		{"not a URL", "https://me:secret@a.example:port", `GOPROXY list: invalid element "https://a.example:port": not a URL`},
+		{"not a URL", "https://me:secret@a.example:port", `GOPROXY list: invalid element "(URL)": not a URL; part the elements by a comma or a pipe, and write %XX for special characters`},
 		{"credentials in the clear", "http://me:secret@a.example", `GOPROXY list: invalid element "http://a.example": credentials over plain http, which the go command refuses; write https`},
 		{"file with a host", "file://host/x", `GOPROXY list: invalid element "file://host/x": a file URL has a path and nothing else; write file:///path`},
 	} {
@@ -69,6 +71,8 @@ func TestWithout(t *testing.T) {
 		{"all addresses", "http://[::1]:8081,http://0.0.0.0:8081", []string{":8081"}, "", []string{"http://[::1]:8081", "http://0.0.0.0:8081"}},
 		{"another port", "http://127.0.0.1:8083", []string{"127.0.0.1:8081", "0.0.0.0:8082"}, "http://127.0.0.1:8083", nil},
 		{"another host", "https://a.example:8081", []string{"0.0.0.0:8081"}, "https://a.example:8081", nil},
+		{"the proxy beside us", "http://localhost:3000/,https://a.example", []string{"127.0.0.1:3000/"}, "https://a.example", []string{"http://localhost:3000/"}},
+		{"another proxy behind its address", "https://a.example/api/go/remote", []string{"a.example:443/api/go/virtual"}, "https://a.example/api/go/remote", nil},
 		{"default port", "https://localhost", []string{"[::]:443"}, "", []string{"https://localhost"}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -87,7 +91,7 @@ func TestResolve(t *testing.T) {
 	t.Setenv("GOPROXY", "")
 	t.Setenv("GOPRIVATE", "")
 
-	u, err := Resolve(t.Context(), "", []string{"127.0.0.1:8081"})
+	u, err := Resolve(t.Context(), "", "", []string{"127.0.0.1:8081"})
 	require.NoError(t, err)
 	assert.Equal(t, "https://written.example", u.List.String())
 	assert.Equal(t, []string{"http://127.0.0.1:8081"}, u.LeftOut)
@@ -97,17 +101,18 @@ func TestResolve(t *testing.T) {
 	require.NoError(t, err)
 	assert.Equal(t, map[string]string{"GONOPROXY": "corp.example"}, env)
 
-	u, err = Resolve(t.Context(), "http://localhost:8081", []string{"127.0.0.1:8081"})
+	require.NoError(t, os.WriteFile(os.Getenv("GOENV"), []byte("GOPROXY=http://localhost:8081\n"), 0o600))
+	u, err = Resolve(t.Context(), "", "", []string{"127.0.0.1:8081"})
 	require.NoError(t, err)
 	assert.True(t, u.Builtin)
 	assert.True(t, strings.HasSuffix(u.List.String(), "direct"), u.List.String())
 
 	t.Setenv("PATH", t.TempDir())
-	_, err = Resolve(t.Context(), "", nil)
+	_, err = Resolve(t.Context(), "", "", nil)
 	require.ErrorContains(t, err, "MODTAP_EGRESS_UPSTREAM")
 	t.Setenv("GOPROXY", "https://set.example")
 	t.Setenv("GOPRIVATE", "corp.example")
-	u, err = Resolve(t.Context(), "", nil)
+	u, err = Resolve(t.Context(), "", "", nil)
 	require.NoError(t, err)
 	assert.Equal(t, "https://set.example", u.List.String())
 	env, err = GoEnv(t.Context(), "GONOPROXY", "GOSUMDB")
@@ -115,8 +120,29 @@ func TestResolve(t *testing.T) {
 	assert.Equal(t, map[string]string{"GONOPROXY": "corp.example"}, env)
 }
 
+// TestAWrittenListIsNeverReplaced: who names Modtap itself as the place of his modules, in any spelling, is told so. The public default
+// would hear of modules that it was not to hear of.
+func TestAWrittenListIsNeverReplaced(t *testing.T) {
+	own := []string{"127.0.0.1:8081", "0.0.0.0:8082", "proxy.corp.example:443/api/go"}
+	back := []string{
+		"http://127.0.0.1:8081", "http://localhost:8081/", "http://LOCALHOST:8081/x", "http://[::1]:8081", "http://[::ffff:127.0.0.1]:8081", "http://127.9.9.9:8081",
+		"http://0.0.0.0:8081", "http://[::]:8081", "http://0.0.0.0:8082", "http://user:secret@127.0.0.1:8082", "https://proxy.corp.example/api/go", "https://proxy.corp.example:443/api/go/",
+	}
+	for i, one := range back {
+		for _, text := range []string{one, one + "," + back[(i+1)%len(back)], one + "|" + back[(i+5)%len(back)]} {
+			_, err := Resolve(t.Context(), text, "https://users.example", own)
+			require.ErrorContains(t, err, "leads back to Modtap", text)
+			assert.NotContains(t, err.Error(), "secret")
+			u, err := Resolve(t.Context(), text+",https://other.example", "", own)
+			require.NoError(t, err, text)
+			assert.Equal(t, "https://other.example", u.List.String())
+			assert.False(t, u.Builtin)
+		}
+	}
+}
+
 func FuzzParse(f *testing.F) {
-	for _, s := range []string{"https://a.example,direct", "http://u:p@[::1]:1|off", "a:b", "%zz", "https://me:secret@h?q#f", "//x", "file:///a"} {
+	for _, s := range []string{"https://a.example,direct", "http://u:p@[::1]:1|off", "a:b", "%zz", "https://me:secret@h?q#f", "//x", "file:///a", "file://", "https://h/a@b"} {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, in string) {
@@ -125,6 +151,14 @@ func FuzzParse(f *testing.F) {
 			return
 		}
 		require.NotEmpty(t, l)
+		for _, e := range l {
+			if e.Kind == Folder {
+				require.True(t, strings.HasPrefix(e.URL.Path, "/"), "%q is no folder", in)
+			}
+		}
+		if strings.Contains(l.String(), redact.Placeholder) {
+			return // What is hidden can't be read again.
+		}
 		again, err := Parse(l.String())
 		require.NoError(t, err, l.String())
 		assert.Equal(t, l.String(), again.String())

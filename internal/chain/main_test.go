@@ -19,6 +19,8 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
+
+	"github.com/modtap/modtap/internal/goproxy"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -38,6 +40,9 @@ var files = sync.OnceValue(func() map[string]string {
 		".zip":  b.String(),
 	}
 })
+
+// asks is a request for a file of the protocol.
+func asks(file string) goproxy.Request { return goproxy.Parse("/" + file) }
 
 func extension(path string) string { return path[strings.LastIndexByte(path, '.'):] }
 

@@ -70,7 +70,7 @@ func TestNetrcIsNeverTold(t *testing.T) {
 	c := client(t, a.URL, func(s *Settings) { s.Netrc = path })
 	trail := new(Trail)
 	ask := func() error {
-		return c.Do(NewContext(t.Context(), trail), Request{File: stem + ".mod"}, readAll(new(string)))
+		return c.Do(NewContext(t.Context(), trail), Request{Request: asks(stem + ".mod")}, readAll(new(string)))
 	}
 	err := ask()
 	assert.Equal(t, 401, requireError(t, err).Code)
@@ -94,7 +94,7 @@ func TestUnreadableNetrcIsToldOnce(t *testing.T) {
 		s.Netrc = t.TempDir() // A folder.
 		s.Warn = func(message string, err error) { told = append(told, message+": "+err.Error()) }
 	})
-	require.NoError(t, c.Do(t.Context(), Request{File: stem + ".mod"}, readAll(new(string))))
+	require.NoError(t, c.Do(t.Context(), Request{Request: asks(stem + ".mod")}, readAll(new(string))))
 	require.Len(t, told, 1)
 	assert.Contains(t, told[0], "netrc file is not used")
 }

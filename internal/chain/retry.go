@@ -13,6 +13,10 @@ import (
 	"time"
 
 	"github.com/cenkalti/backoff/v5"
+
+	"github.com/modtap/modtap/internal/exchange"
+	"github.com/modtap/modtap/internal/outbound"
+	"github.com/modtap/modtap/internal/phase"
 )
 
 // DefaultRetryTotal is [Retry.Total] where none is set.
@@ -24,6 +28,11 @@ const DefaultRetryTotal = 5 * time.Second
 // Only a GET is sent again, and only if nothing of an answer was handed on: after
 // a connection that failed, after 502, 503 and 504, and after a 429 that says
 // when with Retry-After. An open circuit breaker ends it.
+//
+// Whatever it says, a GET or HEAD that was sent on a connection that the upstream had
+// kept, and then closed without a byte of an answer, is sent once more, at once and on a
+// connection of its own. No request is sent more than 1 + max(1, Max) times, redirects
+// apart, and each sending is an attempt.
 type Retry struct {
 	// Max is how many times a request is sent again.
 	Max int
@@ -34,6 +43,8 @@ type Retry struct {
 
 // retries are those of one element being asked.
 type retries struct {
+	sent  int  // Requests so far, those to which a redirect led included.
+	again bool // One has been sent again as stale.
 	left  int
 	until time.Time
 	wait  backoff.ExponentialBackOff
@@ -50,6 +61,17 @@ func (r Retry) begin(method string) *retries {
 	}
 }
 
+// stale tells whether a request that failed may be sent again at once: [outbound.Stale]
+// says that the failure is none of the upstream's. One may, whatever Max is, and it is
+// one of Max.
+func (r *retries) stale(err error) bool {
+	if r.again || !outbound.Stale(err) {
+		return false
+	}
+	r.again, r.left = true, max(0, r.left-1)
+	return true
+}
+
 // next tells whether to ask again after a failure that t describes, and waits
 // until then. The error is ctx's.
 func (r *retries) next(ctx context.Context, t transience) (bool, error) {
@@ -61,6 +83,7 @@ func (r *retries) next(ctx context.Context, t transience) (bool, error) {
 	if time.Now().Add(wait).After(r.until) {
 		return false, nil
 	}
+	defer phase.FromContext(ctx).Enter(exchange.PhaseRetry).Leave()
 	timer := time.NewTimer(wait)
 	defer timer.Stop()
 	select {
@@ -88,8 +111,7 @@ func ofError(err error) transience {
 		dns, ok := errors.AsType[*net.DNSError](err)
 		return transience{passes: ok && !dns.IsNotFound}
 	case wordTimeout:
-		op, ok := errors.AsType[*net.OpError](err)
-		return transience{passes: ok && op.Op == "dial"}
+		return transience{passes: whileDialing(err)}
 	}
 	return transience{}
 }
@@ -104,6 +126,11 @@ func ofStatus(status int, h http.Header) transience {
 		return transience{passes: told, after: after}
 	}
 	return transience{}
+}
+
+func readable(after string) bool {
+	_, ok := retryAfter(after, time.Now())
+	return ok
 }
 
 // retryAfter reads Retry-After (RFC 9110 section 10.2.3): seconds or a date.
@@ -124,4 +151,21 @@ func retryAfter(text string, now time.Time) (time.Duration, bool) {
 		return 0, false
 	}
 	return max(0, at.Sub(now)), true
+}
+
+// unreachable tells whether a failure happened before anything could be asked: it is
+// the host's own, whatever was asked for.
+func unreachable(err error) bool {
+	switch Word(err) {
+	case wordRefused, wordUnreachable, wordDNS, wordTLS:
+		return true
+	case wordTimeout:
+		return whileDialing(err)
+	}
+	return false
+}
+
+func whileDialing(err error) bool {
+	op, ok := errors.AsType[*net.OpError](err)
+	return ok && op.Op == "dial"
 }

@@ -5,12 +5,14 @@ package chain
 
 import (
 	"context"
-	"errors"
+	"crypto/tls"
+	"fmt"
 	"io"
 	"net"
 	"net/http"
 	"os"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"testing/synctest"
@@ -18,6 +20,8 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"github.com/modtap/modtap/test/backends"
 )
 
 // reply is how a script answers: with a status, an error, or only when the client
@@ -76,8 +80,8 @@ func TestRetry(t *testing.T) {
 		{"502 then 504 then 200", []reply{says(502), says(504), says(200)}, "", 3, 0, 200 * time.Millisecond},
 		{"503 with Retry-After", []reply{says(503, "Retry-After", "3"), says(200)}, "", 2, 0, 3 * time.Second},
 		{"429 with Retry-After", []reply{says(429, "Retry-After", "2"), says(200)}, "", 2, 0, 2 * time.Second},
-		{"429 with Retry-After that is too long", []reply{says(429, "Retry-After", "6"), says(200)}, "", 1, 502, 0},
-		{"429 without", []reply{says(429), says(200)}, "", 1, 502, 0},
+		{"429 with Retry-After that is too long", []reply{says(429, "Retry-After", "6"), says(200)}, "", 1, 429, 0},
+		{"429 without", []reply{says(429), says(200)}, "", 1, 429, 0},
 		{"500", []reply{says(500), says(200)}, "", 1, 502, 0},
 		{"404", []reply{says(404), says(200)}, "", 1, 404, 0},
 		{"HEAD", []reply{says(503), says(200)}, http.MethodHead, 1, 502, 0},
@@ -88,7 +92,7 @@ func TestRetry(t *testing.T) {
 				c := client(t, "https://a.example", func(set *Settings) { set.Transport, set.Retry = s, Retry{Max: 2} })
 				trail := new(Trail)
 				begun := time.Now()
-				err := c.Do(NewContext(t.Context(), trail), Request{File: stem + ".mod", Method: tt.method}, readAll(new(string)))
+				err := c.Do(NewContext(t.Context(), trail), Request{Request: asks(stem + ".mod"), Method: tt.method}, readAll(new(string)))
 				took := time.Since(begun)
 				if tt.status == 0 {
 					require.NoError(t, err)
@@ -114,7 +118,7 @@ func TestRetryThenTheNextElement(t *testing.T) {
 		s := &script{lines: []reply{says(503), says(503), says(503), says(200)}}
 		c := client(t, "https://a.example|https://b.example", func(set *Settings) { set.Transport, set.Retry = s, Retry{Max: 2} })
 		trail := new(Trail)
-		require.NoError(t, c.Do(NewContext(t.Context(), trail), Request{File: stem + ".mod"}, readAll(new(string))))
+		require.NoError(t, c.Do(NewContext(t.Context(), trail), Request{Request: asks(stem + ".mod")}, readAll(new(string))))
 		assert.Equal(t, []string{"a.example", "a.example", "a.example", "b.example"}, s.hosts)
 		var reasons []string
 		for _, at := range trail.Take() {
@@ -127,7 +131,7 @@ func TestRetryThenTheNextElement(t *testing.T) {
 func TestRetryIsNotAfterTheFirstByte(t *testing.T) {
 	a := start(t, broken)
 	c := client(t, a.URL, func(s *Settings) { s.Retry.Max = 2 })
-	require.Error(t, c.Do(t.Context(), Request{File: stem + ".zip"}, readAll(new(string))))
+	require.Error(t, c.Do(t.Context(), Request{Request: asks(stem + ".zip")}, readAll(new(string))))
 	assert.Len(t, a.paths(), 1)
 }
 
@@ -137,7 +141,7 @@ func TestRetryEndsWithTheClient(t *testing.T) {
 		c := client(t, "https://a.example|https://b.example", func(set *Settings) { set.Transport, set.Retry = s, Retry{Max: 2} })
 		ctx, cancel := context.WithCancel(t.Context())
 		time.AfterFunc(time.Second, cancel)
-		err := c.Do(ctx, Request{File: stem + ".mod"}, readAll(new(string)))
+		err := c.Do(ctx, Request{Request: asks(stem + ".mod")}, readAll(new(string)))
 		require.ErrorIs(t, err, context.Canceled)
 		assert.Equal(t, wordCanceled, requireError(t, err).Word)
 		assert.Len(t, s.hosts, 1)
@@ -167,4 +171,63 @@ func FuzzRetryAfter(f *testing.F) {
 	})
 }
 
-var errNobody = errors.New("nobody answers")
+var refusedDial = &net.OpError{Op: "dial", Err: syscall.ECONNREFUSED}
+
+// TestEachSendingIsAnAttempt: however an upstream ends what it is sent, attempts are the requests that reached it, and
+// no more than [Retry] allows.
+func TestEachSendingIsAnAttempt(t *testing.T) {
+	for protocol, pool := range map[string]int{"http": 17, "https": 17, "h2": 1} {
+		endings := []backends.Ending{backends.OnAccept, backends.BeforeHeader, backends.InHeader, backends.OnReuse}
+		if protocol != "h2" {
+			endings = append(endings, backends.TimeOutReuse)
+		} else {
+			endings = append(endings, backends.GoAway, backends.RefuseStream, backends.BreakStream, backends.GoAwayReuse)
+		}
+		for i, ending := range endings {
+			for retries := range 3 {
+				reset := (i+retries)%2 == 0
+				t.Run(fmt.Sprintf("%s %s, reset %t, %d retries", protocol, ending, reset, retries), func(t *testing.T) {
+					t.Parallel()
+					s := backends.NewSick(t, protocol)
+					c := client(t, s.URL, func(set *Settings) {
+						set.Retry = Retry{Max: retries}
+						set.TLS.Load = func(context.Context) (*tls.Config, error) { return &tls.Config{InsecureSkipVerify: true}, nil }
+					})
+					s.Gather(pool)
+					var asking sync.WaitGroup
+					for range pool {
+						asking.Go(func() {
+							assert.NoError(t, c.Do(t.Context(), Request{Request: asks(stem + ".info")}, readAll(new(string))))
+						})
+					}
+					asking.Wait()
+					s.Become(ending, reset)
+					for range 2 {
+						before, accepted := s.Counts()
+						trail := new(Trail)
+						err := c.Do(NewContext(t.Context(), trail), Request{Request: asks(stem + ".info")}, readAll(new(string)))
+						after, now := s.Counts()
+						attempts := trail.Take()
+						if ending == backends.OnAccept { // What is not read reached nobody, but a connection each.
+							assert.LessOrEqual(t, after-before, 1+max(1, retries))
+							assert.LessOrEqual(t, now-accepted, len(attempts))
+						} else {
+							assert.Len(t, attempts, after-before, "%v", err)
+						}
+						assert.LessOrEqual(t, len(attempts), 1+max(1, retries), "%v", err)
+						for i, at := range attempts {
+							assert.Equal(t, i, at.Resend)
+							assert.NotZero(t, at.Duration)
+						}
+						if ending == backends.OnReuse || ending == backends.TimeOutReuse || ending == backends.GoAwayReuse {
+							require.NoError(t, err, "what was stale is sent again, whatever the setting")
+						}
+						for _, at := range attempts[:len(attempts)-1] {
+							assert.Equal(t, wordReset, at.Error)
+						}
+					}
+				})
+			}
+		}
+	}
+}

@@ -9,7 +9,12 @@ import (
 	"io"
 	"io/fs"
 	"net/url"
+	"strings"
 	"time"
+
+	"github.com/modtap/modtap/internal/exchange"
+	"github.com/modtap/modtap/internal/goproxy"
+	"github.com/modtap/modtap/internal/phase"
 )
 
 // SumDB is a checksum database that may be asked without a proxy.
@@ -33,17 +38,21 @@ type base struct {
 	until   time.Time
 }
 
-// SumDB asks the checksum database name for path, such as "lookup/module@version"
-// or "tile/8/0/000", as dbClient in cmd/go/internal/modfetch does: the first
-// element of the list that says to support the database is the only way to it,
-// without one the database itself is asked, if [Settings.SumDBs] allows it. The
-// errors are those of Do.
-func (c *Client) SumDB(ctx context.Context, name, path string, accept func(*Answer) error) error {
-	e, _, err := c.sumDBBase(ctx, name)
+// SumDB asks a checksum database for its latest tree head, a lookup or a tile, as
+// dbClient in cmd/go/internal/modfetch does: the first element of the list that
+// says to support the database is the only way to it, without one the database
+// itself is asked, if [Settings.SumDBs] allows it. The errors are those of Do.
+func (c *Client) SumDB(ctx context.Context, r goproxy.Request, accept func(*Answer) error) error {
+	below, ok := strings.CutPrefix(r.File(), "sumdb/"+r.SumDB+"/")
+	if !ok || r.SumDBKind == goproxy.SumDBSupported {
+		return notTheProtocol()
+	}
+	r.Prefix = ""
+	e, _, err := c.sumDBBase(ctx, r.SumDB)
 	if err != nil {
 		return err
 	}
-	s := c.ask(ctx, e, join(e.URL, path), Request{}, accept)
+	s := c.ask(ctx, e, join(e.URL, below), Request{Request: r}, accept)
 	s.end("")
 	if s.failed != nil {
 		s.failed.Confirmed = s.failed.certain()
@@ -74,12 +83,10 @@ func (c *Client) sumDBBase(ctx context.Context, name string) (e Element, known b
 	}
 	c.mu.Unlock()
 
-	select {
-	case <-b.turn:
-		defer func() { b.turn <- struct{}{} }()
-	case <-ctx.Done():
-		return Element{}, false, ctx.Err()
+	if err := b.take(ctx); err != nil {
+		return Element{}, false, err
 	}
+	defer func() { b.turn <- struct{}{} }()
 	if time.Now().Before(b.until) {
 		return b.element, true, nil
 	}
@@ -96,6 +103,17 @@ func (c *Client) sumDBBase(ctx context.Context, name string) (e Element, known b
 	return b.element, false, err
 }
 
+// take waits for the turn, which the caller gives back.
+func (b *base) take(ctx context.Context) error {
+	defer phase.FromContext(ctx).Enter(exchange.PhaseQueue).Leave()
+	select {
+	case <-b.turn:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
 // maxBases bounds what is remembered beside the known databases: the names come
 // from requests.
 const maxBases = 64
@@ -103,16 +121,17 @@ const maxBases = 64
 // findSumDB asks each proxy whether it supports the database.
 func (c *Client) findSumDB(ctx context.Context, name string) (Element, error) {
 	var found Element
+	supported := goproxy.Request{Operation: goproxy.SumDB, SumDB: name, SumDBKind: goproxy.SumDBSupported}
 	err := c.walk(ctx, func(e Element) step {
-		if e.Kind != Proxy {
+		if e.URL == nil {
 			return step{failed: &Error{Element: e.String(), Word: wordNotFound, Err: errNotFound("no proxy supports the checksum database " + name)}}
 		}
-		s := c.ask(ctx, e, join(e.URL, "sumdb/"+name+"/supported"), Request{}, func(a *Answer) error {
+		s := c.ask(ctx, e, join(e.URL, supported.File()), Request{Request: supported}, func(a *Answer) error {
 			_, err := io.Copy(io.Discard, io.LimitReader(a.Body, maxDrain))
 			return err
 		})
 		if s.failed == nil && s.stop == nil {
-			found = Element{URL: join(e.URL, "sumdb/"+name)}
+			found = Element{Kind: e.Kind, URL: join(e.URL, "sumdb/"+name)}
 		}
 		return s
 	})

@@ -6,10 +6,11 @@ package chain
 import (
 	"context"
 	"crypto/tls"
-	"net"
 	"net/http"
 	"sync"
 	"time"
+
+	"github.com/modtap/modtap/internal/outbound"
 )
 
 // TLS is how connections to upstreams are secured. The zero value: as
@@ -22,7 +23,7 @@ type TLS struct {
 	Reload time.Duration
 }
 
-// transport is an [http.Transport] that is made anew when its certificates are
+// transport is an [outbound.Transport] that is made anew when its certificates are
 // to be read again.
 type transport struct {
 	timeouts Timeouts
@@ -30,7 +31,7 @@ type transport struct {
 	warn     func(string, error)
 
 	mu      sync.Mutex
-	current *http.Transport
+	current *outbound.Transport
 	made    time.Time
 }
 
@@ -41,9 +42,9 @@ func openTransport(s Settings) (*transport, error) {
 	return t, err
 }
 
-// RoundTrip implements [http.RoundTripper].
+// RoundTrip implements [http.RoundTripper]. It sends a request once: whoever sends it again records an attempt.
 func (t *transport) RoundTrip(req *http.Request) (*http.Response, error) {
-	return t.fresh(req.Context()).RoundTrip(req)
+	return t.fresh(req.Context()).Send(req)
 }
 
 // CloseIdleConnections closes the connections that no request uses.
@@ -53,7 +54,7 @@ func (t *transport) CloseIdleConnections() {
 	t.current.CloseIdleConnections()
 }
 
-func (t *transport) fresh(ctx context.Context) *http.Transport {
+func (t *transport) fresh(ctx context.Context) *outbound.Transport {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if t.tls.Reload <= 0 || time.Since(t.made) < t.tls.Reload {
@@ -70,25 +71,19 @@ func (t *transport) fresh(ctx context.Context) *http.Transport {
 	return next
 }
 
-func (t *transport) make(ctx context.Context) (*http.Transport, error) {
-	dial := orDefault(t.timeouts.Dial, DefaultDialTimeout)
-	tr := &http.Transport{
-		Proxy:                 http.ProxyFromEnvironment,
-		DialContext:           (&net.Dialer{Timeout: dial}).DialContext,
-		TLSHandshakeTimeout:   dial,
-		ResponseHeaderTimeout: orDefault(t.timeouts.Header, DefaultHeaderTimeout),
-		IdleConnTimeout:       90 * time.Second,
-		MaxIdleConnsPerHost:   64,
-		ForceAttemptHTTP2:     true,
-		// Sizes, ETags and bytes stay the upstream's own.
-		DisableCompression: true,
+func (t *transport) make(ctx context.Context) (*outbound.Transport, error) {
+	bounds := outbound.Settings{
+		Dial:   orDefault(t.timeouts.Dial, DefaultDialTimeout),
+		Header: orDefault(t.timeouts.Header, DefaultHeaderTimeout),
 	}
 	if t.tls.Load != nil {
 		var err error
-		if tr.TLSClientConfig, err = t.tls.Load(ctx); err != nil {
+		if bounds.TLS, err = t.tls.Load(ctx); err != nil {
 			return nil, err
 		}
 	}
-	tr.RegisterProtocol("file", fileTransport{})
+	tr := outbound.New(bounds)
+	tr.MaxIdleConnsPerHost = 64
+	tr.DisableCompression = true // Sizes, ETags and bytes stay the upstream's own.
 	return tr, nil
 }

@@ -59,7 +59,7 @@ func startTLS(t *testing.T, certificate tls.Certificate, clients *x509.CertPool)
 
 func askMod(t *testing.T, c *Client) error {
 	t.Helper()
-	return c.Do(t.Context(), Request{File: stem + ".mod"}, readAll(new(string)))
+	return c.Do(t.Context(), Request{Request: asks(stem + ".mod")}, readAll(new(string)))
 }
 
 func TestTLS(t *testing.T) {

@@ -10,9 +10,12 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"unicode/utf16"
 	"unicode/utf8"
 
 	"go.opentelemetry.io/collector/pdata/pcommon"
+
+	"github.com/modtap/modtap/internal/printable"
 )
 
 // maxNesting bounds slices and maps within each other; what lies deeper is null.
@@ -114,22 +117,22 @@ func appendHex(dst, id []byte) []byte {
 	return append(dst, '"')
 }
 
-// appendString writes s as a JSON string (RFC 8259, section 7). The line
-// separators U+2028 and U+2029 are escaped as well, since some readers of JSON
-// lines break lines there.
+// appendString writes s as a JSON string (RFC 8259, section 7). What isn't printable
+// is escaped as well, since people read JSON lines in terminals, and some readers
+// break lines at U+2028 and U+2029.
 func appendString(dst []byte, s string) []byte {
 	dst = append(dst, '"')
 	start := 0
 	for i := 0; i < len(s); {
 		c := s[i]
-		if c >= ' ' && c != '"' && c != '\\' && c < utf8.RuneSelf {
+		if c >= ' ' && c != '"' && c != '\\' && c < 0x7f {
 			i++
 			continue
 		}
 		r, size := rune(c), 1
 		if c >= utf8.RuneSelf {
 			r, size = utf8.DecodeRuneInString(s[i:])
-			if r != '\u2028' && r != '\u2029' && (r != utf8.RuneError || size > 1) {
+			if printable.Is(r) && (r != utf8.RuneError || size > 1) {
 				i += size
 				continue
 			}
@@ -155,7 +158,15 @@ func appendEscaped(dst []byte, r rune) []byte {
 		return append(dst, `\t`...)
 	case utf8.RuneError:
 		return utf8.AppendRune(dst, r)
-	default:
-		return append(dst, '\\', 'u', hexDigits[r>>12&15], hexDigits[r>>8&15], hexDigits[r>>4&15], hexDigits[r&15])
 	}
+	if r > 0xffff {
+		high, low := utf16.EncodeRune(r)
+		return appendUnit(appendUnit(dst, high), low)
+	}
+	return appendUnit(dst, r)
+}
+
+// appendUnit writes one unit of UTF-16.
+func appendUnit(dst []byte, u rune) []byte {
+	return append(dst, '\\', 'u', hexDigits[u>>12&15], hexDigits[u>>8&15], hexDigits[u>>4&15], hexDigits[u&15])
 }

@@ -77,8 +77,11 @@ type Begin struct {
 	ServerPort    uint16
 	// Protocol is the HTTP version: "1.0", "1.1" or "2".
 	Protocol string
-	// Client is who asks, after trusted proxies and identity policy.
+	// Client is who asks, after trusted proxies and identity policy: for telling.
 	Client Client
+	// ClientKey is who asks, after trusted proxies, whatever the identity policy hides:
+	// for judging. Nothing that is told holds it, or anything computed from it.
+	ClientKey ClientKey
 	// UserAgent is the User-Agent header as sent.
 	UserAgent string
 	// Span is the server span of this exchange.
@@ -93,6 +96,10 @@ type Begin struct {
 	// Candidates are the ingress exchanges that could be the cause where the facts
 	// don't decide, at most [MaxCandidates].
 	Candidates []Span
+	// Connection numbers the client's own connections to one listener in one run, from
+	// 1 on, whatever the identity policy hides. Zero: it isn't known, or a proxy's, which
+	// many clients share.
+	Connection uint64
 }
 
 // MaxCandidates is the most that [Begin.Candidates] keeps.
@@ -110,6 +117,10 @@ type Client struct {
 	Name string
 }
 
+// ClientKey tells one client from another, and nobody who it is: a hash of address
+// and name under a key that stays in the data directory. All zeros: it isn't known.
+type ClientKey [8]byte
+
 // Session is the build session that was chosen at the beginning.
 type Session struct {
 	// ID names the session: the id of its trace. Zero: the request has none.
@@ -121,6 +132,9 @@ type Session struct {
 	Root SpanID
 	// RootParent is the parent of Root; zero: it is the root of its trace.
 	RootParent SpanID
+	// Held is true while connections are open that are the session's own: it isn't over
+	// before a record says that they are closed.
+	Held bool
 }
 
 // CI is the job of a continuous integration system. Its values are the client's.
@@ -133,6 +147,19 @@ type CI struct {
 	Pipeline, PipelineRun, PipelineURL string
 	// Job, JobRun and JobURL are the same of one job in it.
 	Job, JobRun, JobURL string
+}
+
+// Key returns what tells the job from every other; empty: nothing is known that does.
+func (c *CI) Key() string {
+	switch {
+	case c.JobRun != "":
+		return c.System + "\x00" + c.JobRun
+	case c.JobURL != "":
+		return c.System + "\x00" + c.JobURL
+	case c.PipelineRun != "":
+		return c.System + "\x00" + c.Pipeline + "\x00" + c.PipelineRun + "\x00" + c.Job
+	}
+	return ""
 }
 
 // Disposition is how an exchange ended on the wire.
@@ -181,6 +208,9 @@ type End struct {
 	// Leak is the pattern of the private module that an attempt told the public of,
 	// or would have told; empty: none did.
 	Leak string
+	// Phases are what the exchange's time went by with, in the order of [Phase]; nil:
+	// that isn't known.
+	Phases []Part
 }
 
 // MaxAnswer is the most that [End.Answer] keeps, in bytes.
@@ -223,6 +253,15 @@ const CircuitOpen = "circuit_open"
 // of a private module: nothing was sent.
 const LeakBlocked = "leak_blocked"
 
+// Configured returns address and port of the upstream as it is configured: a value
+// that no upstream can choose.
+func (a *Attempt) Configured() (address string, port uint16) {
+	if a.Origin != "" {
+		return a.Origin, a.OriginPort
+	}
+	return a.Address, a.Port
+}
+
 // Attempt is one request to an upstream.
 type Attempt struct {
 	// Start is when the request was sent.
@@ -241,6 +280,11 @@ type Attempt struct {
 	// Address and Port are the upstream's (server.address, server.port).
 	Address string
 	Port    uint16
+	// Origin and OriginPort are those of the configured upstream whose redirect led
+	// to Address; empty: no redirect did, or one to the same place. What an upstream
+	// redirects to is for it to choose, so metrics have the configured one.
+	Origin     string
+	OriginPort uint16
 	// Status is the answer's status code; zero: none came.
 	Status int
 	// Error is the error.type word of an attempt without an answer, or with a
@@ -256,4 +300,7 @@ type Attempt struct {
 	// Direct marks a fetch from version control by the go command, no HTTP request
 	// of ours.
 	Direct bool
+	// Leak is the pattern of the private module that the request told its upstream
+	// of, or would have told; empty: none. It isn't recorded: [End.Leak] is.
+	Leak string
 }

@@ -7,11 +7,12 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 	"unicode/utf8"
 )
 
-// Kind is the first byte of a record.
+// Kind is the first byte of a record; zero is none.
 type Kind byte
 
 // The kinds of records.
@@ -29,18 +30,25 @@ type Start struct {
 	Time Time
 	// Run is the run's id; ids of later runs sort behind those of earlier ones.
 	Run string
-	// Settings is a hash of the settings that verdicts depend on.
-	Settings uint64
+	// Settings are those that verdicts, and the order of telling, depend on, in a form
+	// that only their owner knows, at most [MaxSettings] bytes. Empty: they aren't known.
+	Settings []byte
 }
 
+// MaxSettings is the most that [Start.Settings] keeps, in bytes.
+const MaxSettings = 32 << 10
+
 // Record is one decoded record. Kind says which of the fields is set; Time is
-// the record's own.
+// the record's own. Of a kind that isn't known, from a newer Modtap, nothing else is.
 type Record struct {
 	Kind  Kind
 	Time  Time
 	Start Start
 	Begin *Begin
 	End   *End
+	// Left is, of a tick, the session (its ID and Root) that has no connection of its
+	// own any more; zero: it says nothing of one.
+	Left Session
 }
 
 // What a record keeps of a value at most, so that none is longer than 64 KiB.
@@ -66,12 +74,23 @@ func AppendStart(dst []byte, s Start) []byte {
 	dst = append(dst, byte(KindStart))
 	dst = appendTime(dst, s.Time)
 	dst = appendString(dst, s.Run, maxShort)
-	return binary.LittleEndian.AppendUint64(dst, s.Settings)
+	dst = binary.LittleEndian.AppendUint64(dst, 0) // was a hash that nobody read
+	if len(s.Settings) == 0 || len(s.Settings) > MaxSettings {
+		return dst
+	}
+	return append(appendField(dst, startSettings, len(s.Settings)), s.Settings...)
 }
 
 // AppendTick appends a record that only says that it is t.
 func AppendTick(dst []byte, t Time) []byte {
 	return appendTime(append(dst, byte(KindTick)), t)
+}
+
+// AppendLeft appends a record that says that it is t and that no connection of the
+// session's own is open any more. It is a tick that says more.
+func AppendLeft(dst []byte, t Time, s Session) []byte {
+	dst = append(AppendTick(dst, t), s.ID[:]...)
+	return append(dst, s.Root[:]...)
 }
 
 // AppendStop appends a record that says that the run ended at t.
@@ -107,7 +126,12 @@ func AppendBegin(dst []byte, b *Begin) []byte {
 	for i := range candidates {
 		dst = appendSpan(dst, &candidates[i])
 	}
-	return dst
+	dst = binary.AppendUvarint(dst, b.Connection)
+	dst = appendBool(dst, b.Session.Held)
+	if b.ClientKey == (ClientKey{}) {
+		return dst
+	}
+	return append(appendField(dst, beginClientKey, len(b.ClientKey)), b.ClientKey[:]...)
 }
 
 func appendCI(dst []byte, c *CI) []byte {
@@ -146,7 +170,8 @@ func AppendEnd(dst []byte, e *End) []byte {
 	}
 	dst = appendSpan(dst, &e.Cause)
 	dst = appendString(dst, string(e.Answer[:min(len(e.Answer), MaxAnswer)]), MaxAnswer)
-	return appendString(dst, e.Leak, maxShort)
+	dst = appendString(dst, e.Leak, maxShort)
+	return appendParts(dst, e.Phases, e.Time)
 }
 
 func appendAttempt(dst []byte, a *Attempt) []byte {
@@ -163,15 +188,44 @@ func appendAttempt(dst []byte, a *Attempt) []byte {
 	dst = binary.AppendVarint(dst, a.BodySize)
 	dst = appendString(dst, a.Reason, maxShort)
 	dst = binary.AppendVarint(dst, int64(a.Resend))
-	return appendBool(dst, a.Direct)
+	var flags byte
+	if a.Direct {
+		flags |= attemptDirect
+	}
+	if a.Origin == "" {
+		return append(dst, flags)
+	}
+	dst = append(dst, flags|attemptRedirected)
+	dst = appendString(dst, a.Origin, maxShort)
+	return binary.AppendUvarint(dst, uint64(a.OriginPort))
 }
+
+// The flags of an attempt. Those without attemptRedirected are as they were before
+// there was an origin. Fields of its own stand at its end where attemptFields is set,
+// behind their length in two bytes. What no name stands here for says yes or no, and
+// has no bytes.
+const (
+	attemptDirect byte = 1 << iota
+	attemptRedirected
+	attemptFields
+)
 
 func appendSpan(dst []byte, s *Span) []byte {
 	dst = append(dst, s.TraceID[:]...)
 	dst = append(dst, s.SpanID[:]...)
 	dst = append(dst, s.ParentID[:]...)
 	dst = append(dst, s.Flags)
-	return appendString(dst, s.State, maxURL)
+	return appendString(dst, cutState(s.State), maxURL)
+}
+
+// cutState leaves whole members of a tracestate out, from its end, where it is
+// longer than what a record keeps
+// (https://www.w3.org/TR/trace-context/#tracestate-limits).
+func cutState(state string) string {
+	for len(state) > maxURL {
+		state = state[:max(0, strings.LastIndexByte(state, ','))]
+	}
+	return state
 }
 
 func appendTime(dst []byte, t Time) []byte {
@@ -188,8 +242,10 @@ func appendBool(dst []byte, b bool) []byte {
 // appendString appends s, cut at a character's edge and marked if it is longer than limit.
 func appendString(dst []byte, s string, limit int) []byte {
 	if len(s) <= limit {
-		dst = binary.AppendUvarint(dst, uint64(len(s)))
-		return append(dst, s...)
+		if len(s) < 0x80 { // nearly all are
+			return append(append(dst, byte(len(s))), s...)
+		}
+		return append(binary.AppendUvarint(dst, uint64(len(s))), s...)
 	}
 	n := limit - len(cut)
 	for n > 0 && !utf8.RuneStart(s[n]) {
@@ -200,10 +256,10 @@ func appendString(dst []byte, s string, limit int) []byte {
 	return append(dst, cut...)
 }
 
-// Decode reads one record. It returns [ErrRecord] for bytes that are none; it
-// keeps no reference to rec.
+// Decode reads one record, of this shape, an older or a newer one. It returns
+// [ErrRecord] for bytes that are none; it keeps no reference to rec.
 func Decode(rec []byte) (Record, error) {
-	if len(rec) == 0 || len(rec) > maxRecord {
+	if len(rec) == 0 || len(rec) > maxRecord || rec[0] == 0 {
 		return Record{}, fmt.Errorf("%w: %d bytes", ErrRecord, len(rec))
 	}
 	// One copy serves all strings of the record.
@@ -211,14 +267,21 @@ func Decode(rec []byte) (Record, error) {
 	r := Record{Kind: Kind(rec[0]), Time: d.time()}
 	switch r.Kind {
 	case KindStart:
-		r.Start = Start{Time: r.Time, Run: d.string(), Settings: d.uint64()}
+		r.Start = d.start(r.Time)
 	case KindBegin:
 		r.Begin = d.begin(r.Time)
 	case KindEnd:
 		r.End = d.end(r.Time)
-	case KindTick, KindStop:
+	case KindTick:
+		if d.s != "" {
+			copy(r.Left.ID[:], d.take(len(r.Left.ID)))
+			copy(r.Left.Root[:], d.take(len(r.Left.Root)))
+		}
+		d.skipFields()
+	case KindStop:
+		d.skipFields()
 	default:
-		return Record{}, fmt.Errorf("%w: kind %d", ErrRecord, rec[0])
+		d.s = ""
 	}
 	if d.bad || d.s != "" {
 		return Record{}, fmt.Errorf("%w: kind %d", ErrRecord, rec[0])
@@ -230,6 +293,17 @@ func Decode(rec []byte) (Record, error) {
 type decoder struct {
 	s   string
 	bad bool
+}
+
+func (d *decoder) start(t Time) Start {
+	s := Start{Time: t, Run: d.string()}
+	d.take(8)
+	for tag, field, ok := d.field(); ok; tag, field, ok = d.field() {
+		if tag == startSettings && len(field.s) <= MaxSettings {
+			s.Settings = []byte(field.s)
+		}
+	}
+	return s
 }
 
 func (d *decoder) begin(t Time) *Begin {
@@ -250,10 +324,24 @@ func (d *decoder) begin(t Time) *Begin {
 		CI:            d.ci(),
 	}
 	copy(b.Cause[:], d.take(len(b.Cause)))
-	if n := d.count(MaxCandidates); n > 0 {
-		b.Candidates = make([]Span, n)
+	if n := d.count(); n > 0 {
+		b.Candidates = make([]Span, min(n, MaxCandidates))
 		for i := range b.Candidates {
 			b.Candidates[i] = d.span()
+		}
+		for i := len(b.Candidates); i < n && !d.bad; i++ { // of a Modtap that keeps more
+			d.span()
+		}
+	}
+	if d.s != "" { // older records end here
+		b.Connection = d.uvarint()
+	}
+	if d.s != "" {
+		b.Session.Held = d.byte() == 1
+	}
+	for tag, field, ok := d.field(); ok; tag, field, ok = d.field() {
+		if tag == beginClientKey && len(field.s) >= len(b.ClientKey) {
+			copy(b.ClientKey[:], field.s)
 		}
 	}
 	return b
@@ -288,16 +376,22 @@ func (d *decoder) end(t Time) *End {
 		Error:       d.string(),
 		Cache:       CacheEvidence{Embedded: CacheResult(d.string()), MissReason: d.string()},
 	}
-	if n := d.count(maxHeaders); n > 0 {
-		e.Cache.Headers = make([]Header, n)
+	if n := d.count(); n > 0 {
+		e.Cache.Headers = make([]Header, min(n, maxHeaders))
 		for i := range e.Cache.Headers {
-			e.Cache.Headers[i] = Header{Name: d.string(), Value: d.string()}
+			e.Cache.Headers[i] = d.header()
+		}
+		for i := len(e.Cache.Headers); i < n && !d.bad; i++ {
+			d.header()
 		}
 	}
-	if n := d.count(maxAttempts); n > 0 {
-		e.Attempts = make([]Attempt, n)
+	if n := d.count(); n > 0 {
+		e.Attempts = make([]Attempt, min(n, maxAttempts))
 		for i := range e.Attempts {
 			e.Attempts[i] = d.attempt()
+		}
+		for i := len(e.Attempts); i < n && !d.bad; i++ {
+			d.attempt()
 		}
 	}
 	e.Cause = d.span()
@@ -305,11 +399,19 @@ func (d *decoder) end(t Time) *End {
 		e.Answer = []byte(answer)
 	}
 	e.Leak = d.string()
+	for tag, field, ok := d.field(); ok; tag, field, ok = d.field() {
+		if tag == endPhases {
+			e.Phases = field.parts(t)
+			d.bad = d.bad || field.bad
+		}
+	}
 	return e
 }
 
+func (d *decoder) header() Header { return Header{Name: d.string(), Value: d.string()} }
+
 func (d *decoder) attempt() Attempt {
-	return Attempt{
+	a := Attempt{
 		Start:     d.time(),
 		Duration:  time.Duration(d.varint()),
 		FirstByte: time.Duration(d.varint()),
@@ -323,8 +425,18 @@ func (d *decoder) attempt() Attempt {
 		BodySize:  d.varint(),
 		Reason:    d.string(),
 		Resend:    int(d.varint()),
-		Direct:    d.byte() == 1,
 	}
+	flags := d.byte()
+	a.Direct = flags&attemptDirect != 0
+	if flags&attemptRedirected != 0 {
+		a.Origin, a.OriginPort = d.string(), uint16(d.uvarint())
+	}
+	if flags&attemptFields != 0 {
+		inner := decoder{s: d.take(d.uint16())}
+		inner.skipFields()
+		d.bad = d.bad || inner.bad
+	}
+	return a
 }
 
 func (d *decoder) span() (s Span) {
@@ -346,11 +458,21 @@ func (d *decoder) take(n int) string {
 	return v
 }
 
-func (d *decoder) byte() byte {
-	if v := d.take(1); v != "" {
-		return v[0]
+func (d *decoder) byte() (v byte) {
+	if d.bad || d.s == "" {
+		d.bad = true
+		return 0
 	}
-	return 0
+	v, d.s = d.s[0], d.s[1:]
+	return v
+}
+
+func (d *decoder) uint16() int {
+	v := d.take(2)
+	if v == "" {
+		return 0
+	}
+	return int(v[0]) | int(v[1])<<8
 }
 
 func (d *decoder) uint64() uint64 {
@@ -381,9 +503,10 @@ func (d *decoder) varint() int64 {
 	return int64(u>>1) ^ -int64(u&1)
 }
 
-func (d *decoder) count(limit int) int {
+// count takes how many values follow: no more than there are bytes.
+func (d *decoder) count() int {
 	n := d.uvarint()
-	if n > uint64(limit) {
+	if n > uint64(len(d.s)) {
 		d.bad = true
 		return 0
 	}

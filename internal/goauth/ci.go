@@ -3,7 +3,11 @@
 
 package goauth
 
-import "strings"
+import (
+	"strings"
+
+	"github.com/modtap/modtap/internal/redact"
+)
 
 // The headers that name the job which the go command runs in.
 const (
@@ -79,7 +83,11 @@ func jobHeaders(env func(string) string) (values [len(headers)]string) {
 		values[0] = s.name
 		for i, names := range s.values {
 			for _, name := range names {
-				if v := headerValue(env(name)); v != "" {
+				v := env(name)
+				if strings.HasSuffix(headers[i+1], "-Url") {
+					v = redact.Address(v)
+				}
+				if v = headerValue(v); v != "" {
 					values[i+1] = v
 					break
 				}
@@ -98,7 +106,7 @@ func githubRun(env func(string) string) string {
 	if server == "" || repository == "" || run == "" {
 		return ""
 	}
-	return headerValue(server + "/" + repository + "/actions/runs/" + run)
+	return headerValue(redact.Address(server + "/" + repository + "/actions/runs/" + run))
 }
 
 // maxValue is the longest value that is sent, in bytes.

@@ -3,7 +3,7 @@
 
 // Package goauth answers the go command as a GOAUTH command: with a traceparent
 // that is the same for one parent go process, and the identity of the CI job
-// that it runs in. It imports the standard library only, and little of that.
+// that it runs in. It imports internal/redact and little of the standard library.
 package goauth
 
 import (
@@ -14,11 +14,17 @@ import (
 	"net/url"
 	"os"
 	"strings"
+
+	"github.com/modtap/modtap/internal/redact"
 )
 
 // Mark is the member of tracestate that says: the parent in traceparent is a span
 // which Modtap itself is to tell.
 const Mark = "modtap=root"
+
+// HeaderOwner is the header that shows that the trace in traceparent is the sender's
+// own: the same for one go command, and never passed on, unlike the trace.
+const HeaderOwner = "Modtap-Owner"
 
 const usage = `usage: GOAUTH="modtap-goauth https://proxy.corp.example;netrc"
 
@@ -83,27 +89,21 @@ func urlPrefixes(named []string, goproxy string) ([]string, error) {
 	for _, prefix := range named {
 		u, err := url.Parse(prefix)
 		if err != nil || u.Scheme != "https" || u.Host == "" || strings.ContainsAny(prefix, "\r\n") {
-			return nil, fmt.Errorf("%q is no https:// URL", redacted(prefix))
+			return nil, fmt.Errorf("%q is no https:// URL", redact.Address(prefix))
 		}
 	}
 	return named, nil
-}
-
-// redacted is s without what may be a password.
-func redacted(s string) string {
-	if i := strings.LastIndexByte(s, '@'); i >= 0 {
-		return "..." + s[i:]
-	}
-	return s
 }
 
 // response is what the go command reads: for each prefix its URL, a blank line,
 // header lines and a blank line.
 func response(prefixes []string, parent string, env func(string) string) string {
 	ids := sha256.Sum256([]byte("modtap goauth\n" + parent))
+	owner := sha256.Sum256([]byte("modtap goauth owner\n" + parent))
 	var common strings.Builder
 	common.WriteString("Traceparent: 00-" + hex.EncodeToString(ids[:16]) + "-" + hex.EncodeToString(ids[16:24]) + "-01\n")
 	common.WriteString("Tracestate: " + Mark + "\n")
+	common.WriteString(HeaderOwner + ": " + hex.EncodeToString(owner[:16]) + "\n")
 	for i, v := range jobHeaders(env) {
 		if v != "" {
 			common.WriteString(headers[i] + ": " + v + "\n")

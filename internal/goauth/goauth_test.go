@@ -38,6 +38,7 @@ func TestResponse(t *testing.T) {
 
 Traceparent: 00-[0-9a-f]{32}-[0-9a-f]{16}-01
 Tracestate: modtap=root
+Modtap-Owner: [0-9a-f]{32}
 Modtap-Ci-System: generic
 Modtap-Ci-Job: build
 
@@ -45,6 +46,7 @@ https://b\.example/go
 
 Traceparent: 00-[0-9a-f]{32}-[0-9a-f]{16}-01
 Tracestate: modtap=root
+Modtap-Owner: [0-9a-f]{32}
 Modtap-Ci-System: generic
 Modtap-Ci-Job: build
 
@@ -71,8 +73,8 @@ func TestURLPrefixes(t *testing.T) {
 		{name: "off", goproxy: "off"},
 		{name: "named", goproxy: "https://a.example", named: []string{"https://c.example", "https://d.example"}, want: []string{"https://c.example", "https://d.example"}},
 		{name: "named wrongly", named: []string{"c.example"}, err: `"c.example" is no https:// URL`},
-		{name: "without the password", named: []string{"http://u:secret@c.example"}, err: `"...@c.example" is no https:// URL`},
-		{name: "two lines", named: []string{"https://c.example\nX"}, err: `"https://c.example\nX" is no https:// URL`},
+		{name: "without the password", named: []string{"http://u:secret@c.example"}, err: `"http://c.example" is no https:// URL`},
+		{name: "two lines", named: []string{"https://c.example\nX"}, err: `"(URL)" is no https:// URL`},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			got, err := urlPrefixes(c.named, c.goproxy)
@@ -243,14 +245,24 @@ func TestCommand(t *testing.T) {
 	assert.Equal(t, ids[0][1], ids[1][1])
 	assert.NotContains(t, first, ids[0][1], "another parent is another trace")
 
-	took := make([]time.Duration, 50)
-	for i := range took {
+	// The smallest Go program is the measure, in turn with ours: whatever else the machine
+	// does weighs on both.
+	source, smallest := filepath.Join(t.TempDir(), "main.go"), filepath.Join(t.TempDir(), "smallest")
+	require.NoError(t, os.WriteFile(source, []byte("package main\n\nfunc main() {}\n"), 0o600))
+	out, err = exec.Command("go", "build", "-o", smallest, source).CombinedOutput()
+	require.NoError(t, err, "%s", out)
+	const rounds = 50
+	var ours, theirs [rounds]time.Duration
+	for i := range rounds {
 		start := time.Now()
+		require.NoError(t, exec.Command(smallest).Run())
+		theirs[i] = time.Since(start)
+		start = time.Now()
 		run("")
-		took[i] = time.Since(start)
+		ours[i] = time.Since(start)
 	}
-	slices.Sort(took)
-	median := took[len(took)/2]
-	t.Logf("modtap-goauth takes %s, start and end included", median)
-	assert.Less(t, median, 10*time.Millisecond)
+	slices.Sort(ours[:])
+	slices.Sort(theirs[:])
+	t.Logf("modtap-goauth takes %s, start and end included, the smallest Go program %s", ours[rounds/2], theirs[rounds/2])
+	assert.Less(t, ours[rounds/2], 5*theirs[rounds/2], "a bare collector takes ten times as long")
 }

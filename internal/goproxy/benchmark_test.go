@@ -67,7 +67,7 @@ func TestParseLongPaths(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			begin := time.Now()
 			r := Parse(tt.path)
-			assert.Less(t, time.Since(begin), 2*time.Second)
+			assert.Less(t, time.Since(begin), 10*time.Second)
 			assert.Equal(t, tt.name == "hosts", r.Operation == List)
 		})
 	}

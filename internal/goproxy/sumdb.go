@@ -25,23 +25,37 @@ func parseSumDB(path string) Request {
 	if start < 0 {
 		return Request{}
 	}
-	r := Request{Operation: SumDB, Prefix: strings.TrimRight(path[:start], "/")}
-	rest := path[start+len("/sumdb/"):]
+	r := belowSumDB(path[start+len("/sumdb/"):])
+	if r.Operation == SumDB {
+		r.Prefix = strings.TrimRight(path[:start], "/")
+	}
+	return r
+}
 
-	if name, record, ok := strings.Cut(rest, "/lookup/"); ok {
+// ParseSumDB reads what is asked of the checksum database name: a path below its
+// base such as "/lookup/golang.org/x/mod@v0.42.0", which is how a client of
+// golang.org/x/mod/sumdb asks. Unlike in a path the name needs no dot.
+func ParseSumDB(name, path string) Request {
+	return belowSumDB(name + path)
+}
+
+// belowSumDB reads a path below sumdb/.
+func belowSumDB(path string) Request {
+	r := Request{Operation: SumDB}
+	if name, record, ok := strings.Cut(path, "/lookup/"); ok {
 		r.SumDB, r.SumDBKind = name, SumDBLookup
 		r.Module, r.Version, ok = parseRecord(record)
 		return r.orOther(ok)
 	}
-	if name, tile, ok := strings.Cut(rest, "/tile/"); ok {
+	if name, tile, ok := strings.Cut(path, "/tile/"); ok {
 		r.SumDB, r.SumDBKind, r.Tile = name, SumDBTile, tile
 		return r.orOther(validTile(tile))
 	}
-	if name, ok := strings.CutSuffix(rest, "/supported"); ok {
+	if name, ok := strings.CutSuffix(path, "/supported"); ok {
 		r.SumDB, r.SumDBKind = name, SumDBSupported
 		return r.orOther(true)
 	}
-	if name, ok := strings.CutSuffix(rest, "/latest"); ok {
+	if name, ok := strings.CutSuffix(path, "/latest"); ok {
 		r.SumDB, r.SumDBKind = name, SumDBLatest
 		return r.orOther(true)
 	}

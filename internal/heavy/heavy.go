@@ -14,6 +14,7 @@ import (
 	"cmp"
 	"maps"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/modtap/modtap/internal/exchange"
@@ -25,6 +26,9 @@ const Other = "_other"
 // perSeries is how many keys Space-Saving watches, and how many departed series
 // are remembered, for each series that can be shown.
 const perSeries = 10
+
+// maxKey is the longest key, in bytes, that can have a series of its own.
+const maxKey = 512
 
 // Settings bound a [Table].
 type Settings struct {
@@ -101,7 +105,7 @@ func New(s Settings) *Table {
 // Add counts v for the key and the class, at a time of the journal.
 func (t *Table) Add(key, class string, v Value, at exchange.Time) {
 	t.pass(at)
-	if t.settings.Series == 0 || key == Other {
+	if t.settings.Series == 0 || key == Other || len(key) > maxKey {
 		t.other.add(class, v, t.now)
 		return
 	}
@@ -187,13 +191,13 @@ func (t *Table) park(left []Series) {
 
 // enter shows a series for key, the parked one if there is one.
 func (t *Table) enter(key string) *Series {
-	s := &Series{Key: key, Since: t.now}
+	s := &Series{Key: strings.Clone(key), Since: t.now}
 	if i := slices.IndexFunc(t.parked, func(p Series) bool { return p.Key == key }); i >= 0 {
 		*s = t.parked[i]
 		s.Left = 0
 		t.parked = slices.Delete(t.parked, i, i+1)
 	}
-	t.shown[key] = s
+	t.shown[s.Key] = s
 	t.sweep = min(t.sweep, t.now.Add(t.settings.IdleExpiry))
 	return s
 }

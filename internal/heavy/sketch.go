@@ -3,7 +3,10 @@
 
 package heavy
 
-import "slices"
+import (
+	"slices"
+	"strings"
+)
 
 // Watched is a key that Space-Saving watches: it was counted at most Count times,
 // and at least Count-Error times.
@@ -35,12 +38,14 @@ func (s *sketch) add(key string) (sure int64) {
 		s.heap[i].Count++
 	case len(s.heap) < s.capacity:
 		i = len(s.heap)
+		key = strings.Clone(key) // it may be part of something long
 		s.heap = append(s.heap, Watched{Key: key, Count: 1})
 		s.at[key] = i
 		s.up(i)
 		return 1
 	default: // the lightest makes room, and may have been this one under another name
 		i = 0
+		key = strings.Clone(key)
 		delete(s.at, s.heap[0].Key)
 		lightest := s.heap[0].Count
 		s.heap[0] = Watched{Key: key, Count: lightest + 1, Error: lightest}

@@ -165,7 +165,7 @@ func TestDamageIsCountedOnceAndTheRestIsRead(t *testing.T) {
 			assert.Equal(t, p, last)
 			assert.Zero(t, lost)
 			m.Release(p)
-			assert.Eventually(t, func() bool { return len(segmentFiles(t, dir)) <= 2 }, 10*time.Second, time.Millisecond,
+			assert.Eventually(t, func() bool { return len(segmentFiles(t, dir)) <= 2 }, time.Minute, time.Millisecond,
 				"nothing but the last and the next segment is left")
 		})
 	}

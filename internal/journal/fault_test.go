@@ -31,7 +31,7 @@ func onDisk(t *testing.T, m *Mapped) {
 	require.Eventually(t, func() bool {
 		s := m.Status()
 		return s.Fault == nil && !s.InMemory
-	}, 10*time.Second, time.Millisecond)
+	}, time.Minute, time.Millisecond)
 	settle(t, m)
 }
 
@@ -134,7 +134,7 @@ func TestDeletedDirectoryIsMadeAgain(t *testing.T) {
 	for i := range uint64(10) {
 		appendNumber(m, 3000+i, 1000)
 	}
-	require.Eventually(t, func() bool { return len(segmentFiles(t, dir)) >= 2 }, 10*time.Second, time.Millisecond)
+	require.Eventually(t, func() bool { return len(segmentFiles(t, dir)) >= 2 }, time.Minute, time.Millisecond)
 	onDisk(t, m)
 	for i := range uint64(10) {
 		appendNumber(m, 3010+i, 1000)
@@ -160,7 +160,7 @@ func TestSpareThatIsCutIsMadeAgain(t *testing.T) {
 		m.mu.Lock()
 		defer m.mu.Unlock()
 		return m.spare != nil && m.spare != spare
-	}, 10*time.Second, time.Millisecond)
+	}, time.Minute, time.Millisecond)
 	assert.Equal(t, Status{MaxSize: 8 << 20}, m.Status())
 	for i := range uint64(3000) {
 		appendNumber(m, i, 1000)
@@ -176,8 +176,8 @@ func TestDirectoryThatIsAFileIsAFaultUntilItIsGone(t *testing.T) {
 	appendNumber(m, 0, 1000)
 	require.Eventually(t, func() bool { // the journal makes it again meanwhile
 		return os.RemoveAll(dir) == nil && os.WriteFile(dir, nil, 0o600) == nil
-	}, 10*time.Second, time.Millisecond)
-	require.Eventually(t, func() bool { return m.Status().Fault != nil }, 10*time.Second, time.Millisecond)
+	}, time.Minute, time.Millisecond)
+	require.Eventually(t, func() bool { return m.Status().Fault != nil }, time.Minute, time.Millisecond)
 	for i := range uint64(4000) { // past the end of the mapped segment
 		appendNumber(m, 1+i, 1000)
 	}

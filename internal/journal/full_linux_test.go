@@ -18,6 +18,7 @@ import (
 func smallDisk(t *testing.T, size string) string {
 	dir := t.TempDir()
 	if err := unix.Mount("tmpfs", dir, "tmpfs", 0, "size="+size); err != nil {
+		require.Empty(t, os.Getenv("CI"), "a full disk needs the right to mount one: %v", err)
 		t.Skipf("NOT TESTED: a full disk needs the right to mount one: %v", err)
 	}
 	t.Cleanup(func() { assert.NoError(t, unix.Unmount(dir, unix.MNT_DETACH)) })

@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"go.uber.org/zap"
+
+	"github.com/modtap/modtap/internal/statefile"
 )
 
 const (
@@ -68,6 +70,19 @@ var _ Journal = (*Mapped)(nil)
 // be made, read or written; that the disk is full is a fault in the Status.
 func Open(dir string, maxSize int64, log *zap.Logger) (*Mapped, error) {
 	return open(dir, maxSize, 5*time.Second, log)
+}
+
+// Check returns the error with which [Open] would fail since nothing can be made in dir,
+// and changes nothing.
+func Check(dir string) error {
+	err := statefile.CanMake(dir)
+	if err == nil && supported == nil {
+		err = statefile.CanOpen(filepath.Join(dir, unfinished))
+	}
+	if err != nil {
+		return fmt.Errorf("journal in %s: %w", dir, err)
+	}
+	return nil
 }
 
 func open(dir string, maxSize int64, retry time.Duration, log *zap.Logger) (*Mapped, error) {
@@ -132,7 +147,7 @@ func probe(dir string) error {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return err
 	}
-	f, err := os.OpenFile(filepath.Join(dir, unfinished), os.O_RDWR|os.O_CREATE|os.O_TRUNC, 0o600)
+	f, err := statefile.Open(filepath.Join(dir, unfinished), os.O_RDWR|os.O_CREATE|os.O_TRUNC)
 	if isFull(err) {
 		return nil
 	}

@@ -6,115 +6,109 @@
 package leak
 
 import (
-	"errors"
+	"cmp"
 	"fmt"
+	"net"
 	"net/http"
 	"net/netip"
-	"net/url"
-	"path"
 	"strings"
-
-	"golang.org/x/mod/module"
 
 	"github.com/modtap/modtap/internal/exchange"
 	"github.com/modtap/modtap/internal/goproxy"
 )
 
-// Detector knows which modules are private. Nil knows none.
-type Detector struct {
-	patterns []string
-	all      string
+// Sent is what a request tells an upstream.
+type Sent struct {
+	// Host is the upstream's, without a port; empty: a folder.
+	Host string
+	// Request is what is asked, where it is asked in the spelling of the protocol
+	// and in no other; see [goproxy.Request.Plain]. Zero: Target says what.
+	Request goproxy.Request
+	// Target is the request target as it is written, with its query.
+	Target string
+	// Redirect is true where an upstream named the target, not a client: where a
+	// file is stored is for the upstream to say.
+	Redirect bool
 }
 
-// New returns a detector for patterns as in GOPRIVATE
-// (https://go.dev/ref/mod#private-modules): a comma-separated list of module path
-// prefixes in the syntax of [path.Match]. Without one it is nil.
-func New(patterns string) (*Detector, error) {
-	d := &Detector{all: patterns}
-	var errs []error
-	for p := range strings.SplitSeq(patterns, ",") {
-		if p = strings.TrimSpace(p); p == "" {
-			continue
-		}
-		if _, err := path.Match(p, ""); err != nil {
-			errs = append(errs, fmt.Errorf("%q is no pattern: %w", p, err))
-		}
-		d.patterns = append(d.patterns, p)
-	}
-	if err := errors.Join(errs...); err != nil || len(d.patterns) == 0 {
-		return nil, err
-	}
-	d.all = strings.Join(d.patterns, ",")
-	return d, nil
+// Guard judges requests. The zero value knows no private module and blocks nothing.
+type Guard struct {
+	// Detector knows the private modules; nil: there are none.
+	Detector *Detector
+	// Block keeps back what would leak, and whatever else isn't the protocol on its
+	// way to the public: who can't tell what it says can't tell that it leaks nothing.
+	Block bool
 }
 
-// Find returns the pattern of the first private module that the attempts tell the
-// public of, or would have told; empty: none.
-func (d *Detector) Find(attempts []exchange.Attempt) (pattern string) {
+// Judge returns the pattern of the private module that a request tells the public
+// of, empty if none, and a [*Blocked] if it must not be sent.
+func (g Guard) Judge(s Sent) (pattern string, err error) {
+	if g.Detector == nil {
+		return "", nil
+	}
+	pattern = g.Detector.Match(s)
+	if g.Block && (pattern != "" || s.Request.Operation == goproxy.Other && !s.Redirect && !g.Detector.private(s.Host)) {
+		return pattern, &Blocked{Pattern: pattern}
+	}
+	return pattern, nil
+}
+
+// Match returns the pattern of the private module that a request tells the public
+// of; empty: it doesn't. Public is what isn't by its name or address the own
+// machine or network, and doesn't match the patterns itself; names are not resolved.
+// A checksum lookup is told to whoever has the database, through whatever proxy.
+//
+// Each element of a path may be the module's first, in any spelling.
+func (d *Detector) Match(s Sent) (pattern string) {
 	if d == nil {
 		return ""
 	}
-	for i := range attempts {
-		a := &attempts[i]
-		if a.Direct || a.Error == exchange.CircuitOpen {
-			continue // fetched from where the module lives, or not sent
+	private := d.private(s.Host)
+	r := s.Request
+	switch {
+	case r.Operation == goproxy.Other:
+		find := d.find
+		if private {
+			find = d.findLookup
 		}
-		if u, err := url.Parse(a.URL); err == nil {
-			if pattern = d.Match(u); pattern != "" {
-				return pattern
-			}
-		}
-	}
-	return ""
-}
-
-// Match returns the pattern of the private module that a request for u tells the
-// public of; empty: it doesn't. Where a checksum is looked up that is whoever has
-// the database, though a proxy between passes it on, else the host. Public is what
-// isn't by its name or address the own machine or network, and doesn't match the
-// patterns itself; names are not resolved.
-func (d *Detector) Match(u *url.URL) (pattern string) {
-	if d == nil {
+		return cmp.Or(find(goproxy.Fold(s.Target)), find(goproxy.FoldBare(s.Target)))
+	case private && (r.SumDBKind != goproxy.SumDBLookup || d.privateDatabase(r.SumDB)):
 		return ""
 	}
-	if database, name, ok := lookup(u); ok {
-		if d.private(database) {
+	version := ""
+	if strings.Contains(r.Version, "%") {
+		version = r.Version // What it holds, when decoded once more, is no version.
+	}
+	if pattern = d.find(goproxy.Fold(r.Prefix, r.SumDB, r.Module, version)); pattern == "" && r.Module != "" {
+		pattern = d.exact(r.Module)
+	}
+	return pattern
+}
+
+// findLookup finds a module in a target that could be a lookup of it in a public
+// checksum database.
+func (d *Detector) findLookup(target goproxy.Folded) string {
+	below, ok := target.Below("sumdb")
+	if !ok {
+		return ""
+	}
+	for database := range below.Elements() {
+		if !below.Up && d.private(database) && strings.Contains(database, ".") {
 			return ""
 		}
-		return d.pattern(name)
+		break
 	}
-	if m := goproxy.Parse(u.Path).Module; m != "" && !d.private(u.Hostname()) {
-		return d.pattern(m)
-	}
-	return ""
+	return d.find(below)
 }
 
-// lookup reads a request of a checksum database for the hashes of a module
-// (https://go.dev/design/25530-sumdb#checksum-database), passed on by a proxy or
-// not.
-func lookup(u *url.URL) (database, name string, ok bool) {
-	before, after, found := strings.Cut(u.Path, "/lookup/")
-	if !found {
-		return "", "", false
+// privateDatabase tells whether a checksum database is the own network's by its
+// name: a host, perhaps with a port and a path.
+func (d *Detector) privateDatabase(name string) bool {
+	host, _, _ := strings.Cut(name, "/")
+	if name, _, err := net.SplitHostPort(host); err == nil {
+		host = name
 	}
-	database = u.Hostname()
-	if i := strings.LastIndex(before, "/sumdb/"); i >= 0 {
-		database = before[i+len("/sumdb/"):]
-	} else if before != "" {
-		return "", "", false
-	}
-	escaped, _, _ := strings.Cut(after, "@")
-	name, err := module.UnescapePath(escaped)
-	return database, name, err == nil
-}
-
-func (d *Detector) pattern(name string) string {
-	for _, p := range d.patterns {
-		if module.MatchPrefixPatterns(p, name) {
-			return p
-		}
-	}
-	return ""
+	return d.private(host)
 }
 
 // private tells whether a host is the own machine or network, or matches the
@@ -133,14 +127,26 @@ func (d *Detector) private(host string) bool {
 			return true
 		}
 	}
-	return module.MatchPrefixPatterns(d.all, host)
+	for i := range d.patterns {
+		if p := &d.patterns[i]; len(p.elements) == 1 && p.elements[0].matches(host) {
+			return true
+		}
+	}
+	return false
 }
 
-// Blocked is the error of a request that isn't sent because it would leak.
-type Blocked struct{ Pattern string }
+// Blocked is the error of a request that isn't sent because it would leak, or
+// could.
+type Blocked struct {
+	// Pattern is the one that matched; empty: the request isn't the protocol.
+	Pattern string
+}
 
-// Error says which pattern matched.
+// Error says why, and what to do.
 func (b *Blocked) Error() string {
+	if b.Pattern == "" {
+		return "not a path of the GOPROXY protocol in its own spelling, so leak_action: block doesn't send it to the public; ask for one, or add the upstream's host to leak_patterns if it is your own"
+	}
 	return fmt.Sprintf("private module: it matches %q of leak_patterns and isn't sent to the public; fetch it past this proxy (GONOPROXY, GONOSUMDB)", b.Pattern)
 }
 
@@ -149,11 +155,3 @@ func (*Blocked) ErrorType() string { return exchange.LeakBlocked }
 
 // Status is 404, which has the go command ask the next proxy of its list.
 func (*Blocked) Status() int { return http.StatusNotFound }
-
-// Guard returns a [Blocked] for a request that would leak.
-func (d *Detector) Guard(u *url.URL) error {
-	if p := d.Match(u); p != "" {
-		return &Blocked{Pattern: p}
-	}
-	return nil
-}

@@ -4,6 +4,7 @@
 package leak
 
 import (
+	"net/http"
 	"net/url"
 	"testing"
 
@@ -11,55 +12,111 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/modtap/modtap/internal/exchange"
+	"github.com/modtap/modtap/internal/goproxy"
 )
 
 const patterns = "git.corp.example/team, *.corp.example ,github.com/Corp/secret*,"
 
+// sent is a request that is passed on to host as target is written.
+func sent(t testing.TB, host, target string) Sent {
+	t.Helper()
+	u, err := url.ParseRequestURI(target)
+	require.NoError(t, err)
+	s := Sent{Host: host, Target: target}
+	if r := goproxy.Parse(u.Path); r.Plain(target, u.Path) {
+		s.Request = r
+	}
+	return s
+}
+
 func TestMatch(t *testing.T) {
 	d, err := New(patterns)
 	require.NoError(t, err)
-	for _, tt := range []struct{ name, url, want string }{
-		{"list", "https://proxy.example/git.corp.example/team/m/@v/list", "git.corp.example/team"},
-		{"first pattern wins", "https://proxy.example/git.corp.example/other/@v/v1.0.0.zip", "*.corp.example"},
-		{"escaped", "https://proxy.example/github.com/!corp/secrets/@latest", "github.com/Corp/secret*"},
-		{"below a prefix of the proxy", "https://proxy.example/api/go/x.corp.example/m/@v/v1.0.0.info", "*.corp.example"},
-		{"public module", "https://proxy.example/github.com/pkg/errors/@v/v0.9.1.mod", ""},
-		{"http", "http://proxy.example/a.corp.example/m/@v/v1.0.0.mod", "*.corp.example"},
-		{"port", "https://proxy.example:8443/a.corp.example/m/@v/v1.0.0.mod", "*.corp.example"},
-		{"public address", "https://192.0.2.1/a.corp.example/m/@v/v1.0.0.mod", "*.corp.example"},
-		{"own machine", "http://127.0.0.1:3000/a.corp.example/m/@v/v1.0.0.mod", ""},
-		{"own machine, IPv6", "http://[::1]:3000/a.corp.example/m/@v/v1.0.0.mod", ""},
-		{"own network", "http://10.1.2.3/a.corp.example/m/@v/v1.0.0.mod", ""},
-		{"own network, IPv6", "http://[fd00::1]/a.corp.example/m/@v/v1.0.0.mod", ""},
-		{"link-local", "http://169.254.1.1/a.corp.example/m/@v/v1.0.0.mod", ""},
-		{"localhost", "http://localhost:3000/a.corp.example/m/@v/v1.0.0.mod", ""},
-		{"name of the own domain", "http://athens:3000/a.corp.example/m/@v/v1.0.0.mod", ""},
-		{"cluster", "http://athens.go.svc.cluster.local/a.corp.example/m/@v/v1.0.0.mod", ""},
-		{"host that is private itself", "https://goproxy.corp.example/a.corp.example/m/@v/v1.0.0.mod", ""},
-		{"file", "file:///srv/goproxy/a.corp.example/m/@v/v1.0.0.mod", ""},
-		{"lookup", "https://sum.golang.org/lookup/a.corp.example/m@v1.0.0", "*.corp.example"},
-		{"lookup through a proxy", "https://proxy.example/sumdb/sum.golang.org/lookup/github.com/!corp/secrets@v1.0.0", "github.com/Corp/secret*"},
-		{"lookup through the own proxy", "http://127.0.0.1:3000/sumdb/sum.golang.org/lookup/a.corp.example/m@v1.0.0", "*.corp.example"},
-		{"lookup below a prefix", "http://nexus/repository/go/sumdb/sum.golang.org/lookup/a.corp.example/m@v1.0.0", "*.corp.example"},
-		{"lookup in an own database", "http://127.0.0.1:3000/sumdb/sum.corp.example/lookup/a.corp.example/m@v1.0.0", ""},
-		{"lookup of a public module", "https://sum.golang.org/lookup/github.com/pkg/errors@v0.9.1", ""},
-		{"a module named lookup", "https://proxy.example/a.corp.example/lookup/m/@v/list", "*.corp.example"},
-		{"tile", "https://sum.golang.org/tile/8/0/000", ""},
-		{"nonsense", "https://proxy.example/", ""},
+	const public = "proxy.example"
+	for _, tt := range []struct{ name, host, target, want string }{
+		{"list", public, "/git.corp.example/team/m/@v/list", "git.corp.example/team"},
+		{"first pattern wins", public, "/git.corp.example/other/@v/v1.0.0.zip", "*.corp.example"},
+		{"escaped", public, "/github.com/!corp/secrets/@latest", "github.com/Corp/secret*"},
+		{"escaped, as the go command writes it", public, "/github.com/%21corp/secrets/@latest", "github.com/Corp/secret*"},
+		{"in lower case", public, "/github.com/corp/secrets/@latest", "github.com/Corp/secret*"},
+		{"below a prefix of the proxy", public, "/api/go/x.corp.example/m/@v/v1.0.0.info", "*.corp.example"},
+		{"below what looks like a module", public, "/y.example/x.corp.example/m/@v/v1.0.0.info", "*.corp.example"},
+		{"public module", public, "/github.com/pkg/errors/@v/v0.9.1.mod", ""},
+		{"a name that only begins alike", public, "/github.com/corporation/secret/@v/v0.9.1.mod", ""},
+		{"a host that only ends alike", public, "/mycorp.example/m/@v/v0.9.1.mod", ""},
+		{"public address", "192.0.2.1", "/a.corp.example/m/@v/v1.0.0.mod", "*.corp.example"},
+		{"own machine", "127.0.0.1", "/a.corp.example/m/@v/v1.0.0.mod", ""},
+		{"own machine, IPv6", "::1", "/a.corp.example/m/@v/v1.0.0.mod", ""},
+		{"own network", "10.1.2.3", "/a.corp.example/m/@v/v1.0.0.mod", ""},
+		{"own network, IPv6", "fd00::1", "/a.corp.example/m/@v/v1.0.0.mod", ""},
+		{"link-local", "169.254.1.1", "/a.corp.example/m/@v/v1.0.0.mod", ""},
+		{"localhost", "localhost", "/a.corp.example/m/@v/v1.0.0.mod", ""},
+		{"name of the own domain", "athens", "/a.corp.example/m/@v/v1.0.0.mod", ""},
+		{"cluster", "athens.go.svc.cluster.local", "/a.corp.example/m/@v/v1.0.0.mod", ""},
+		{"host that is private itself", "goproxy.corp.example", "/a.corp.example/m/@v/v1.0.0.mod", ""},
+		{"folder", "", "/a.corp.example/m/@v/v1.0.0.mod", ""},
+		{"lookup through a proxy", public, "/sumdb/sum.golang.org/lookup/github.com/!corp/secrets@v1.0.0", "github.com/Corp/secret*"},
+		{"lookup through the own proxy", "127.0.0.1", "/sumdb/sum.golang.org/lookup/a.corp.example/m@v1.0.0", "*.corp.example"},
+		{"lookup below a prefix", "nexus", "/repository/go/sumdb/sum.golang.org/lookup/a.corp.example/m@v1.0.0", "*.corp.example"},
+		{"lookup in an own database", "127.0.0.1", "/sumdb/sum.corp.example/lookup/a.corp.example/m@v1.0.0", ""},
+		{"lookup in an own database with a port", "127.0.0.1", "/sumdb/sum.corp.example:8443/lookup/a.corp.example/m@v1.0.0", ""},
+		{"lookup in an own database, through the public", public, "/sumdb/sum.corp.example/lookup/a.corp.example/m@v1.0.0", "*.corp.example"},
+		{"a database that is a module", public, "/sumdb/a.corp.example/m/supported", "*.corp.example"},
+		{"lookup that ends as a list", "127.0.0.1", "/sumdb/sum.golang.org/lookup/a.corp.example/m/@v/list", "*.corp.example"},
+		{"lookup before a tile", "127.0.0.1", "/sumdb/x/lookup/a.corp.example/m/sumdb/sum.golang.org/tile/8/0/000", "*.corp.example"},
+		{"a module named lookup", public, "/a.corp.example/lookup/m/@v/list", "*.corp.example"},
+		{"a module named sumdb", "127.0.0.1", "/a.corp.example/sumdb/a.corp.example/@v/list", ""},
+		{"tile", public, "/sumdb/sum.golang.org/tile/8/0/000", ""},
+		{"escaped twice in a version", public, "/x.example/m/@v/%252fa.corp.example%252fm.info", "*.corp.example"},
+		{"nonsense", public, "/", ""},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			u, err := url.Parse(tt.url)
+			s := sent(t, tt.host, tt.target)
+			assert.Equal(t, tt.want, d.Match(s))
+			pattern, err := Guard{Detector: d}.Judge(s)
 			require.NoError(t, err)
-			assert.Equal(t, tt.want, d.Match(u))
-			assert.Equal(t, tt.want, d.Find([]exchange.Attempt{{URL: "https://proxy.example/other.example/@v/list"}, {URL: tt.url}}))
-			assert.Empty(t, d.Find([]exchange.Attempt{{URL: tt.url, Error: exchange.CircuitOpen}, {URL: tt.url, Direct: true}}))
-			if blocked := d.Guard(u); tt.want == "" {
-				assert.NoError(t, blocked)
-			} else {
-				require.ErrorContains(t, blocked, tt.want)
+			assert.Equal(t, tt.want, pattern)
+			pattern, err = Guard{Detector: d, Block: true}.Judge(s)
+			assert.Equal(t, tt.want, pattern)
+			switch {
+			case tt.want != "":
+				require.ErrorContains(t, err, tt.want)
+			case tt.name == "nonsense":
+				require.ErrorContains(t, err, "not a path of the GOPROXY protocol")
+			default:
+				require.NoError(t, err)
 			}
 		})
 	}
+}
+
+func TestMatchDatabase(t *testing.T) {
+	d, err := New(patterns)
+	require.NoError(t, err)
+	lookup := func(name, path string) Sent { return Sent{Host: name, Request: goproxy.ParseSumDB(name, path)} }
+	assert.Equal(t, "*.corp.example", d.Match(lookup("sum.golang.org", "/lookup/a.corp.example/m@v1.0.0")))
+	assert.Empty(t, d.Match(lookup("sum.golang.org", "/lookup/github.com/pkg/errors@v0.9.1")))
+	assert.Empty(t, d.Match(lookup("sum.golang.org", "/tile/8/0/000")))
+	assert.Empty(t, d.Match(lookup("sum.corp.example", "/lookup/a.corp.example/m@v1.0.0")))
+}
+
+func TestRedirects(t *testing.T) {
+	d, err := New(patterns)
+	require.NoError(t, err)
+	g := Guard{Detector: d, Block: true}
+	_, err = g.Judge(Sent{Host: "storage.example", Target: "/bucket/ab/abcdef?signature=x", Redirect: true})
+	require.NoError(t, err, "where a file is stored is for the upstream to say")
+	_, err = g.Judge(Sent{Host: "storage.example", Target: "/bucket/git.corp.example/team/m/@v/v1.0.0.zip?signature=x", Redirect: true})
+	require.ErrorContains(t, err, "git.corp.example/team")
+	_, err = g.Judge(Sent{Host: "storage.example", Target: "/bucket?file=git.corp.example%2Fteam", Redirect: true})
+	require.Error(t, err)
+}
+
+func TestGlobsMatchAsInTheGoCommand(t *testing.T) {
+	d, err := New("git.example/[^A-Z]*/x")
+	require.NoError(t, err)
+	r := goproxy.Parse("/git.example/a/x/@v/list")
+	assert.Equal(t, "git.example/[^A-Z]*/x", d.Match(Sent{Host: "proxy.example", Request: r}))
 }
 
 func TestNoPatterns(t *testing.T) {
@@ -67,8 +124,11 @@ func TestNoPatterns(t *testing.T) {
 		d, err := New(none)
 		require.NoError(t, err)
 		assert.Nil(t, d)
-		assert.Empty(t, d.Find([]exchange.Attempt{{URL: "https://proxy.example/m.example/@v/list"}}))
-		assert.NoError(t, d.Guard(&url.URL{Scheme: "https", Host: "proxy.example", Path: "/m.example/@v/list"}))
+		s := Sent{Host: "proxy.example", Target: "/anything"}
+		assert.Empty(t, d.Match(s))
+		pattern, err := Guard{Detector: d, Block: true}.Judge(s)
+		require.NoError(t, err)
+		assert.Empty(t, pattern)
 	}
 }
 
@@ -78,27 +138,26 @@ func TestWrongPatternsAreNamed(t *testing.T) {
 	require.ErrorContains(t, err, `"worse["`)
 }
 
-func FuzzMatch(f *testing.F) {
-	f.Add("/a.corp.example/m/@v/list", "proxy.example")
-	f.Add("/sumdb/sum.golang.org/lookup/a.corp.example/m@v1.0.0", "127.0.0.1")
-	f.Add("/lookup/!x@", "")
-	d, err := New(patterns)
-	require.NoError(f, err)
-	f.Fuzz(func(t *testing.T, path, host string) {
-		if p := d.Match(&url.URL{Scheme: "https", Host: host, Path: path}); p != "" {
-			assert.Contains(t, d.patterns, p)
-		}
-	})
+func TestBlockedIsNotFound(t *testing.T) {
+	for _, b := range []*Blocked{{}, {Pattern: "x"}} {
+		assert.Equal(t, http.StatusNotFound, b.Status())
+		assert.Equal(t, exchange.LeakBlocked, b.ErrorType())
+	}
 }
 
-func BenchmarkFind(b *testing.B) {
+func BenchmarkJudge(b *testing.B) {
 	d, err := New(patterns)
 	require.NoError(b, err)
-	attempts := []exchange.Attempt{{URL: "https://proxy.example/github.com/pkg/errors/@v/v0.9.1.mod"}}
-	b.ReportAllocs()
-	for b.Loop() {
-		if d.Find(attempts) != "" {
-			b.Fatal("found")
-		}
+	g := Guard{Detector: d}
+	for _, target := range []string{"/github.com/pkg/errors/@v/v0.9.1.mod", "/github.com/%21burnt%21sushi/toml/@v/v0.9.1.mod", "/favicon.ico"} {
+		b.Run(target, func(b *testing.B) {
+			s := sent(b, "proxy.example", target)
+			b.ReportAllocs()
+			for b.Loop() {
+				if p, err := g.Judge(s); p != "" || err != nil {
+					b.Fatal(p, err)
+				}
+			}
+		})
 	}
 }

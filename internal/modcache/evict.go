@@ -13,59 +13,62 @@ import (
 	"time"
 )
 
-// survey walks over all files, counts them anew, and returns the least recently
-// used ones that together hold need bytes, the oldest first.
+// survey walks over all files and directories, counts them anew, and returns the
+// least recently used files that together hold need bytes, the oldest first.
 func (k *keeper) survey(need int64) []victim {
 	k.mu.Lock()
-	k.counted = make(map[uint64]int64)
+	k.counted = make(map[uint64]counted)
 	k.mu.Unlock()
 
 	old := candidates{need: need}
 	_ = filepath.WalkDir(k.dir, func(path string, d fs.DirEntry, err error) error {
+		rel, relErr := filepath.Rel(k.dir, path)
+		key := filepath.ToSlash(rel)
 		switch {
 		case k.stopped():
 			return fs.SkipAll
-		case err != nil: // it vanished, or can't be read: it can't be served either
+		case err != nil, relErr != nil, rel == ".": // it vanished, or can't be read: it can't be served either
 			return nil
-		case d.IsDir() && path != k.dir && d.Name()[0] == '.':
+		case d.IsDir() && d.Name()[0] == '.' && key != odd:
 			return fs.SkipDir
+		case !d.IsDir() && !isKey(key):
+			return nil
 		}
-		if rel, err := filepath.Rel(k.dir, path); err == nil && d.Type().IsRegular() {
-			name := filepath.ToSlash(rel)
-			if info := k.count(path, name); info != nil {
-				old.add(victim{name: name, size: info.Size(), accessed: accessed(info)})
-			}
+		info := k.count(path)
+		if info != nil && info.Mode().IsRegular() {
+			old.add(victim{key: key, size: cost(info), accessed: accessed(info)})
 		}
 		return nil
 	})
 
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	counted := k.counted
+	all := k.counted
 	k.counted = nil
 	if k.stopped() {
 		return nil
 	}
-	k.usage.Size, k.usage.Files, k.known = 0, int64(len(counted)), true
-	for _, size := range counted {
-		k.usage.Size += size
+	k.stored, k.files, k.known = 0, 0, true
+	for _, c := range all {
+		k.stored += c.cost
+		if c.file {
+			k.files++
+		}
 	}
+	k.tell()
 	slices.SortFunc(old.files, func(a, b victim) int {
-		return cmp.Or(a.accessed.Compare(b.accessed), cmp.Compare(a.name, b.name))
+		return cmp.Or(a.accessed.Compare(b.accessed), cmp.Compare(a.key, b.key))
 	})
 	return old.files
 }
 
-// count counts one file, unless it has been stored since the walk began: then it
-// is counted already, and no candidate. It holds the lock over both looks, so
-// that each file is counted once, as it is.
-func (k *keeper) count(path, name string) fs.FileInfo {
-	if !ValidName(name) {
-		return nil
-	}
+// count counts a file or a directory, unless it was counted since the walk began
+// because something was stored there: then it is no candidate either. It holds
+// the lock over both looks, so that each is counted once, as it is.
+func (k *keeper) count(path string) fs.FileInfo {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	h := hash(name)
+	h := hash(path)
 	if _, done := k.counted[h]; done {
 		return nil
 	}
@@ -73,7 +76,7 @@ func (k *keeper) count(path, name string) fs.FileInfo {
 	if err != nil {
 		return nil
 	}
-	k.counted[h] = info.Size()
+	k.counted[h] = counted{cost(info), info.Mode().IsRegular()}
 	return info
 }
 
@@ -84,11 +87,11 @@ func (k *keeper) evict(old []victim) (removed int) {
 		return 0
 	}
 	k.mu.Lock()
-	target := k.usage.Size - k.excess()
+	target := k.stored - k.excess()
 	planned := k.evicted.clone()
 	k.mu.Unlock()
 	for _, v := range old {
-		planned.add(hash(v.name))
+		planned.add(hash(v.key))
 	}
 	path := filepath.Join(k.dir, stateFile)
 	_ = planned.save(path) // on a disk that can't be written the reason becomes cold after a restart
@@ -107,6 +110,7 @@ func (k *keeper) evict(old []victim) (removed int) {
 	if removed < len(old) {
 		_ = k.evicted.save(path)
 	}
+	k.tell()
 	return removed
 }
 
@@ -115,29 +119,52 @@ func (k *keeper) evict(old []victim) (removed int) {
 func (k *keeper) remove(v victim, target int64) (done, enough bool) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	if k.usage.Size <= target {
+	if k.stored <= target {
 		return false, true
 	}
-	path := filepath.Join(k.dir, filepath.FromSlash(v.name))
+	path := filepath.Join(k.dir, filepath.FromSlash(v.key))
 	info, err := os.Lstat(path)
-	if err != nil || k.pins[v.name] > 0 || accessed(info).After(v.accessed) || os.Remove(path) != nil {
+	if err != nil || accessed(info).After(v.accessed) || !k.unlink(v.key, path) {
 		return false, false
 	}
-	k.usage.Size -= info.Size()
-	k.usage.Files--
-	k.evicted.add(hash(v.name))
-	k.usage.Evictions = k.evicted.total
-	for dir := filepath.Dir(path); dir != filepath.Clean(k.dir); dir = filepath.Dir(dir) {
-		if os.Remove(dir) != nil { // not empty
-			break
-		}
-	}
+	k.evicted.add(hash(v.key))
+	k.evictions = k.evicted.total
 	return true, false
+}
+
+// unlink removes the file at path, unless it is pinned; k.mu is held.
+func (k *keeper) unlink(key, path string) bool {
+	return k.account(path, func() bool {
+		return k.pins.unlessPinned(key, func() error { return os.Remove(path) })
+	})
+}
+
+// discard removes the file at path, which is of no use any more, if it is there;
+// k.mu is held.
+func (k *keeper) discard(path string) {
+	k.account(path, func() bool {
+		info, err := os.Lstat(path)
+		return err == nil && info.Mode().IsRegular() && os.Remove(path) == nil
+	})
+}
+
+// account removes a file, and the folders that it leaves empty, from what is
+// stored; k.mu is held.
+func (k *keeper) account(path string, remove func() bool) bool {
+	paths := append([]string{path}, folders(k.dir, path)...)
+	before := k.costOf(paths)
+	done := remove()
+	if done {
+		prune(paths[1:])
+		k.files--
+	}
+	k.stored += k.costOf(paths) - before
+	return done
 }
 
 // victim is a file that may have to go.
 type victim struct {
-	name     string
+	key      string
 	size     int64
 	accessed time.Time
 }

@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -22,14 +23,17 @@ const retryEvery = time.Minute
 
 // Usage is what a cache holds.
 type Usage struct {
-	Size  int64 // bytes
+	// Size is what the cache takes of the disk, in bytes: the blocks of its files,
+	// of their directories and of what is being written, at least 4 KiB for each.
+	Size int64
+	// Files is how many files are stored.
 	Files int64
 	// Evictions counts the files that were ever removed to keep the bound, also by
 	// earlier processes. After a kill it may be too high, never too low.
 	Evictions int64
 }
 
-// keeper counts a cache's files and keeps their size below a bound.
+// keeper counts what a cache takes of its disk and keeps that below a bound.
 //
 // A file's last access is its own access time, set explicitly, for mounts with
 // noatime: nothing has to be written at a stop, nothing is lost at a kill, and no
@@ -42,13 +46,28 @@ type keeper struct {
 	stop    chan struct{}
 	closing sync.Once
 	running sync.WaitGroup
+	pins    pins
+	pressed atomic.Bool // a file that is unpinned is waited for
 
-	mu      sync.Mutex
-	usage   Usage
-	known   bool             // usage holds: the first walk is over
-	counted map[uint64]int64 // while a walk runs: size by hash of the name
-	pins    map[string]int
-	evicted evicted
+	mu        sync.Mutex
+	stored    int64 // bytes of files and directories
+	files     int64
+	evictions int64
+	known     bool               // stored and files hold: the first walk is over
+	counted   map[uint64]counted // while a walk runs: by hash of the path
+	evicted   evicted
+
+	writing []*Draft // oldest first
+	drafts  int64    // bytes that they reserved
+	wanted  int64    // bytes for which drafts wait
+	stuck   bool     // the last walk found nothing more to remove
+	changed chan struct{}
+}
+
+// counted is a file or a directory that a walk has seen.
+type counted struct {
+	cost int64
+	file bool
 }
 
 // OpenBounded is [Open] for a cache that tells its [Usage] and, if maxSize isn't
@@ -61,12 +80,13 @@ func OpenBounded(dir string, maxSize int64) (*Cache, error) {
 	}
 	k := &keeper{
 		dir: dir, max: maxSize,
-		wake: make(chan struct{}, 1), stop: make(chan struct{}), pins: make(map[string]int),
+		wake: make(chan struct{}, 1), stop: make(chan struct{}), changed: make(chan struct{}),
+		pins: pins{n: make(map[string]int)},
 	}
 	if err := k.evicted.load(filepath.Join(dir, stateFile)); err != nil {
 		return nil, fmt.Errorf("cache directory: %w", err)
 	}
-	k.usage.Evictions = k.evicted.total
+	k.evictions = k.evicted.total
 	c.keeper = k
 	k.running.Go(k.run)
 	return c, nil
@@ -88,9 +108,10 @@ func (c *Cache) Usage() (Usage, bool) {
 	if c.keeper == nil {
 		return Usage{}, false
 	}
-	c.keeper.mu.Lock()
-	defer c.keeper.mu.Unlock()
-	return c.keeper.usage, c.keeper.known
+	k := c.keeper
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return Usage{Size: k.stored + k.drafts, Files: k.files, Evictions: k.evictions}, k.known
 }
 
 // Evicted tells whether the file name was evicted and not stored since, as far as
@@ -101,28 +122,7 @@ func (c *Cache) Evicted(name string) bool {
 	}
 	c.keeper.mu.Lock()
 	defer c.keeper.mu.Unlock()
-	return c.keeper.evicted.has(hash(name))
-}
-
-// Pin keeps the file name, be it there or not yet, from being evicted until
-// release is called. An open [File] needs none where, as on Unix, it outlives its
-// name.
-func (c *Cache) Pin(name string) (release func()) {
-	k := c.keeper
-	if k == nil {
-		return func() {}
-	}
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	k.pins[name]++
-	return sync.OnceFunc(func() {
-		k.mu.Lock()
-		defer k.mu.Unlock()
-		if k.pins[name]--; k.pins[name] == 0 {
-			delete(k.pins, name)
-			k.wakeIfOver()
-		}
-	})
+	return c.keeper.evicted.has(hash(keyOf(name))) || c.keeper.evicted.has(hash(oddKey(name)))
 }
 
 // touch notes that the file is used.
@@ -138,33 +138,32 @@ func hash(name string) uint64 {
 	return h.Sum64()
 }
 
-// place renames a draft to its name, in the place of an older file.
-func (k *keeper) place(draft, name string, size int64) error {
+// place renames a draft to its key, in the place of an older file.
+func (k *keeper) place(d *Draft, key string) error {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	to := filepath.Join(k.dir, filepath.FromSlash(name))
-	old, err := os.Lstat(to)
+	to := filepath.Join(k.dir, filepath.FromSlash(key))
+	_, err := os.Lstat(to)
 	isNew := err != nil
-	if err := rename(draft, to); err != nil {
+	paths := append([]string{to}, folders(k.dir, to)...)
+	before := k.costOf(paths)
+	if err = rename(d.Path(), to); err != nil {
+		prune(paths[1:])
+	}
+	k.stored += k.costOf(paths) - before
+	if err != nil {
 		return err
 	}
-	h := hash(name)
-	k.evicted.forget(h)
-	if k.counted != nil {
-		k.counted[h] = size
-	}
-	k.usage.Size += size
 	if isNew {
-		k.usage.Files++
-	} else {
-		k.usage.Size -= old.Size()
+		k.files++
 	}
-	k.wakeIfOver()
+	k.evicted.forget(hash(key))
+	k.end(d)
 	return nil
 }
 
-// wakeIfOver has the least recently used files evicted if there are too many
-// bytes; k.mu is held.
+// wakeIfOver has the least recently used files evicted if too much is used; k.mu
+// is held.
 func (k *keeper) wakeIfOver() {
 	if k.known && k.excess() > 0 {
 		select {
@@ -174,13 +173,14 @@ func (k *keeper) wakeIfOver() {
 	}
 }
 
-// excess is how many bytes have to go: none below the bound, above it so many
-// that a walk isn't needed again at once; k.mu is held.
+// excess is how many bytes of files have to go: none below the bound, above it so
+// many that a walk isn't needed again at once; k.mu is held.
 func (k *keeper) excess() int64 {
-	if k.max <= 0 || k.usage.Size <= k.max {
+	used := k.stored + k.drafts + k.wanted
+	if k.max <= 0 || used <= k.max {
 		return 0
 	}
-	return k.usage.Size - (k.max - k.max/20)
+	return min(used-(k.max-k.max/20), k.stored)
 }
 
 // run counts what is there and then makes room whenever there is need.
@@ -189,6 +189,7 @@ func (k *keeper) run() {
 	for {
 		removed, need := -1, k.need()
 		for need > 0 && removed != 0 && !k.stopped() {
+			k.pressed.Store(true) // before the look: what is unpinned during the walk counts
 			removed = k.evict(k.survey(need))
 			need = k.need()
 		}
@@ -196,6 +197,7 @@ func (k *keeper) run() {
 		if need > 0 { // pinned, in use, or not removable
 			again = time.After(retryEvery)
 		}
+		k.settled(need > 0)
 		select {
 		case <-k.stop:
 			return
@@ -203,6 +205,15 @@ func (k *keeper) run() {
 		case <-again:
 		}
 	}
+}
+
+// settled says that all is removed that can be, and whether that isn't enough.
+func (k *keeper) settled(stuck bool) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.stuck = stuck
+	k.pressed.Store(stuck)
+	k.tell()
 }
 
 func (k *keeper) need() int64 {

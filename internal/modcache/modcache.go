@@ -18,6 +18,8 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"sync"
+	"syscall"
 	"time"
 
 	"github.com/goproxy/goproxy"
@@ -59,32 +61,26 @@ func Open(dir string) (*Cache, error) {
 	return c, nil
 }
 
-func (c *Cache) path(name string) string { return filepath.Join(c.dir, filepath.FromSlash(name)) }
-
-// ValidName tells whether a file can have the name: a relative slash-separated
-// path without empty, hidden or overlong elements, and without what means
-// something else on another system.
-func ValidName(name string) bool {
-	if name == "" || !fs.ValidPath(name) || strings.ContainsAny(name, "\\:\x00") {
-		return false
-	}
-	for element := range strings.SplitSeq(name, "/") {
-		if element[0] == '.' || len(element) > 255 {
-			return false
-		}
-	}
-	return len(name) <= 4000
-}
-
-func invalid(op, name string) error {
-	return &fs.PathError{Op: op, Path: name, Err: fs.ErrInvalid}
-}
+// path is where the cache has the key; see keyOf.
+func (c *Cache) path(key string) string { return filepath.Join(c.dir, filepath.FromSlash(key)) }
 
 // File is a cached file. Its content never changes: a newer one has the same name
 // but is another file.
 type File struct {
 	*os.File
-	info fs.FileInfo
+	info   fs.FileInfo
+	keeper *keeper // that keeps it until it is closed; nil: none
+	key    string
+	once   sync.Once
+}
+
+// Close implements [io.Closer].
+func (f *File) Close() error {
+	err := f.File.Close()
+	if f.keeper != nil {
+		f.once.Do(func() { f.keeper.unpin(f.key) })
+	}
+	return err
 }
 
 // Size is the size in bytes.
@@ -110,38 +106,58 @@ func (c *Cache) Open(name string) (*File, error) {
 	if !ValidName(name) {
 		return nil, invalid("open", name)
 	}
-	f, err := os.Open(c.path(name))
+	f, err := c.open(keyOf(name))
+	if err != nil && ofName(err) {
+		f, err = c.open(oddKey(name))
+	}
 	if err != nil {
 		if s := c.spill.cache.Load(); s != nil {
 			return s.Open(name)
 		}
-		return nil, err
 	}
-	info, err := f.Stat()
-	if err == nil && !info.Mode().IsRegular() {
-		err = &fs.PathError{Op: "open", Path: name, Err: fs.ErrNotExist}
+	return f, err
+}
+
+// open opens what is kept at key. Nothing that is kept is empty: such a file is
+// what a crash of the machine left, and is as good as none.
+func (c *Cache) open(key string) (*File, error) {
+	if c.keeper != nil {
+		c.keeper.pins.add(key)
+	}
+	f, err := os.Open(c.path(key))
+	var info fs.FileInfo
+	if err == nil {
+		info, err = f.Stat()
+	}
+	switch {
+	case err != nil:
+	case info.IsDir():
+		err = &fs.PathError{Op: "open", Path: key, Err: syscall.EISDIR}
+	case !info.Mode().IsRegular() || info.Size() == 0:
+		err = &fs.PathError{Op: "open", Path: key, Err: fs.ErrNotExist}
 	}
 	if err != nil {
-		_ = f.Close()
+		if f != nil {
+			_ = f.Close()
+		}
+		if c.keeper != nil {
+			c.keeper.unpin(key)
+		}
 		return nil, err
 	}
 	if c.keeper != nil {
 		touch(f.Name(), info)
 	}
-	return &File{File: f, info: info}, nil
+	return &File{File: f, info: info, keeper: c.keeper, key: key}, nil
 }
 
 // Has tells whether the file name is there.
 func (c *Cache) Has(name string) bool {
-	if !ValidName(name) {
+	f, err := c.Open(name)
+	if err != nil {
 		return false
 	}
-	info, err := os.Stat(c.path(name))
-	if err == nil && info.Mode().IsRegular() {
-		return true
-	}
-	s := c.spill.cache.Load()
-	return s != nil && s.Has(name)
+	return f.Close() == nil
 }
 
 // Get implements [goproxy.Cacher].
@@ -164,12 +180,12 @@ func (c *Cache) Read(name string) ([]byte, error) {
 }
 
 // Put implements [goproxy.Cacher].
-func (c *Cache) Put(_ context.Context, name string, content io.ReadSeeker) error {
-	return c.put(name, content)
+func (c *Cache) Put(ctx context.Context, name string, content io.ReadSeeker) error {
+	return c.put(ctx, name, content)
 }
 
-func (c *Cache) put(name string, content io.Reader) error {
-	d, err := c.create(name)
+func (c *Cache) put(ctx context.Context, name string, content io.Reader) error {
+	d, err := c.create(ctx, name)
 	if err != nil {
 		return err
 	}
@@ -181,8 +197,12 @@ func (c *Cache) put(name string, content io.Reader) error {
 }
 
 // Write stores content under name. A file that holds just that stays as it is,
-// with its ETag.
-func (c *Cache) Write(name string, content []byte) error {
+// with its ETag. Of no content there is no file: an older one goes.
+func (c *Cache) Write(ctx context.Context, name string, content []byte) error {
+	if len(content) == 0 {
+		c.Remove(name)
+		return nil
+	}
 	f, err := c.Open(name)
 	if err == nil {
 		same := f.Size() == int64(len(content))
@@ -197,10 +217,10 @@ func (c *Cache) Write(name string, content []byte) error {
 		}
 	}
 	to := c.target()
-	err = to.put(name, bytes.NewReader(content))
-	if err != nil && to == c && !errors.Is(err, fs.ErrInvalid) {
+	err = to.put(ctx, name, bytes.NewReader(content))
+	if err != nil && to == c && ofDevice(err) {
 		if s := c.divert(err); s != nil {
-			to, err = s, s.put(name, bytes.NewReader(content))
+			to, err = s, s.put(ctx, name, bytes.NewReader(content))
 		}
 	}
 	if err == nil {
@@ -209,41 +229,68 @@ func (c *Cache) Write(name string, content []byte) error {
 	return err
 }
 
+// Remove removes the file name, if it is there.
+func (c *Cache) Remove(name string) {
+	if !ValidName(name) {
+		return
+	}
+	for _, key := range []string{keyOf(name), oddKey(name)} {
+		c.removeKey(key)
+	}
+	if s := c.spill.cache.Load(); s != nil {
+		s.Remove(name)
+	}
+}
+
+func (c *Cache) removeKey(key string) {
+	path := c.path(key)
+	if c.keeper == nil {
+		_ = os.Remove(path) // it may not be there
+		return
+	}
+	c.keeper.mu.Lock()
+	defer c.keeper.mu.Unlock()
+	c.keeper.discard(path)
+}
+
 // Confirm notes that the file name is as good as stored now: its ModTime, and so
 // its ETag, change.
 func (c *Cache) Confirm(name string) error {
-	if !ValidName(name) {
-		return invalid("confirm", name)
+	f, err := c.Open(name)
+	if err != nil {
+		return err
 	}
-	err := os.Chtimes(c.path(name), time.Time{}, time.Now())
-	if s := c.spill.cache.Load(); s != nil && errors.Is(err, fs.ErrNotExist) {
-		return s.Confirm(name)
-	}
-	return err
+	defer f.Close()
+	return os.Chtimes(f.Name(), time.Time{}, time.Now())
 }
 
-// Draft is a file being written. It is no part of the cache before Commit.
+// Draft is a file being written. It is no part of the cache before Commit, but of
+// its bound.
 type Draft struct {
-	*os.File
-	cache *Cache
-	name  string
-	done  bool
+	ctx      context.Context // of those who wait for it
+	file     *os.File
+	cache    *Cache
+	name     string
+	size     int64
+	reserved int64 // bytes; guarded by the keeper's lock
+	done     bool
 }
 
 // Create begins to write the file name, in the temporary directory where the
-// cache's folder takes no file. The caller commits or discards it.
-func (c *Cache) Create(name string) (*Draft, error) {
+// cache's folder takes no file. The caller commits or discards it. Writes may wait
+// for room in the cache, as long as ctx lasts.
+func (c *Cache) Create(ctx context.Context, name string) (*Draft, error) {
 	to := c.target()
-	d, err := to.create(name)
-	if err != nil && to == c && !errors.Is(err, fs.ErrInvalid) {
+	d, err := to.create(ctx, name)
+	if err != nil && to == c && ofDevice(err) {
 		if s := c.divert(err); s != nil {
-			return s.create(name)
+			return s.create(ctx, name)
 		}
 	}
 	return d, err
 }
 
-func (c *Cache) create(name string) (*Draft, error) {
+func (c *Cache) create(ctx context.Context, name string) (*Draft, error) {
 	if !ValidName(name) {
 		return nil, invalid("create", name)
 	}
@@ -254,17 +301,51 @@ func (c *Cache) create(name string) (*Draft, error) {
 			f, err = os.OpenFile(draft, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600)
 		}
 	}
+	if err != nil && ofName(err) {
+		err = &folderError{err} // The name is ours.
+	}
 	if err != nil {
 		return nil, err
 	}
-	return &Draft{File: f, cache: c, name: name}, nil
+	d := &Draft{ctx: ctx, file: f, cache: c, name: name}
+	if c.keeper != nil {
+		c.keeper.begin(d)
+	}
+	return d, nil
 }
+
+// Write implements [io.Writer]. It may wait for room, and fail with a
+// [*NoRoomError].
+func (d *Draft) Write(p []byte) (int, error) {
+	if k := d.cache.keeper; k != nil {
+		if n := d.cost(int64(len(p))) - d.reserved; n > 0 {
+			if err := k.reserve(d.ctx, d, n); err != nil {
+				return 0, err
+			}
+		}
+	}
+	n, err := d.file.Write(p)
+	d.size += int64(n)
+	return n, err
+}
+
+// cost is what the draft takes with n bytes more, and the folders that it may need.
+func (d *Draft) cost(n int64) int64 {
+	return blocks(d.size+n) + int64(strings.Count(keyOf(d.name), "/"))*blockSize
+}
+
+// Content reads the draft from its beginning. It is valid until Commit or Discard.
+func (d *Draft) Content() *io.SectionReader { return io.NewSectionReader(d.file, 0, d.size) }
+
+// ReadAt implements [io.ReaderAt] for what is written by now. It may be called while
+// more is being written.
+func (d *Draft) ReadAt(p []byte, off int64) (int, error) { return d.file.ReadAt(p, off) }
 
 // Name is the path under which the draft will be committed.
 func (d *Draft) Name() string { return d.name }
 
 // Path is where the draft lies on disk until then.
-func (d *Draft) Path() string { return d.File.Name() }
+func (d *Draft) Path() string { return d.file.Name() }
 
 // Commit puts the draft into the cache, in the place of an older file. It is
 // written through first: after a power failure a name must not lead to nothing.
@@ -272,22 +353,25 @@ func (d *Draft) Commit() error {
 	if d.done {
 		return fs.ErrClosed
 	}
-	err := d.Sync()
-	info, statErr := d.Stat()
-	if err = errors.Join(err, statErr, d.close()); err == nil {
-		err = d.cache.place(d.Path(), d.name, info)
+	d.done = true
+	err := errors.Join(d.file.Sync(), d.file.Close())
+	if err == nil {
+		err = d.place(keyOf(d.name))
+		if err != nil && ofName(err) { // Something stands in the way.
+			err = d.place(oddKey(d.name))
+		}
 	}
 	if err != nil {
-		return errors.Join(err, os.Remove(d.Path()))
+		return errors.Join(err, d.remove())
 	}
 	return nil
 }
 
-func (c *Cache) place(draft, name string, info fs.FileInfo) error {
-	if c.keeper != nil {
-		return c.keeper.place(draft, name, info.Size())
+func (d *Draft) place(key string) error {
+	if k := d.cache.keeper; k != nil {
+		return k.place(d, key)
 	}
-	return rename(draft, c.path(name))
+	return rename(d.Path(), d.cache.path(key))
 }
 
 // rename makes the folder that to lies in if need be.
@@ -303,11 +387,17 @@ func (d *Draft) Discard() {
 	if d.done {
 		return
 	}
-	_ = d.close()
-	_ = os.Remove(d.Path()) // What stays is removed by the next Open.
+	d.done = true
+	_ = d.file.Close()
+	_ = d.remove() // What stays is removed by the next Open.
 }
 
-func (d *Draft) close() error {
-	d.done = true
-	return d.Close()
+func (d *Draft) remove() error {
+	err := os.Remove(d.Path())
+	if k := d.cache.keeper; k != nil {
+		k.mu.Lock()
+		defer k.mu.Unlock()
+		k.end(d)
+	}
+	return err
 }

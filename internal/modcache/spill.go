@@ -4,11 +4,9 @@
 package modcache
 
 import (
-	"errors"
 	"os"
 	"sync"
 	"sync/atomic"
-	"syscall"
 	"time"
 )
 
@@ -37,12 +35,7 @@ func (c *Cache) OnSpill(report func(error)) { c.spill.report = report }
 // err says that the cache's disk is at fault. It reports whether it is worth
 // trying again.
 func (c *Cache) Divert(err error) bool {
-	for _, fault := range []error{syscall.ENOSPC, syscall.EDQUOT, syscall.EROFS, syscall.EIO} {
-		if errors.Is(err, fault) {
-			return c.divert(err) != nil
-		}
-	}
-	return false
+	return ofDevice(err) && c.divert(err) != nil
 }
 
 // divert returns where to store instead; nil if that can't be had, or is at fault
@@ -89,9 +82,10 @@ func (c *Cache) only(in *Cache, name string) {
 	switch {
 	case s == nil:
 	case in == s:
-		_ = os.Remove(c.path(name)) // it may not be there
+		c.removeKey(keyOf(name))
+		c.removeKey(oddKey(name))
 	default:
-		_ = os.Remove(s.path(name))
+		s.Remove(name)
 	}
 }
 

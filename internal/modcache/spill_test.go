@@ -24,14 +24,14 @@ func TestAFaultyDiskTakesNothingAway(t *testing.T) {
 	var told []error
 	c.OnSpill(func(err error) { told = append(told, err) })
 	const list, mod = "example.com/m/@v/list", "example.com/m/@v/v1.0.0.mod"
-	require.NoError(t, c.Write(list, []byte("old")))
+	require.NoError(t, c.Write(t.Context(), list, []byte("old")))
 
 	require.NoError(t, os.RemoveAll(c.path(drafts)))
 	require.NoError(t, os.WriteFile(c.path(drafts), nil, 0o600)) // no file can be begun
-	require.NoError(t, c.Write(list, []byte("new")))
-	d, err := c.Create(mod)
+	require.NoError(t, c.Write(t.Context(), list, []byte("new")))
+	d, err := c.Create(t.Context(), mod)
 	require.NoError(t, err)
-	_, err = d.WriteString("module example.com/m")
+	_, err = d.Write([]byte("module example.com/m"))
 	require.NoError(t, err)
 	require.NoError(t, d.Commit())
 	d.Discard()
@@ -49,7 +49,7 @@ func TestAFaultyDiskTakesNothingAway(t *testing.T) {
 
 	require.NoError(t, os.Remove(c.path(drafts)))
 	c.spill.until.Store(time.Now().UnixNano())
-	require.NoError(t, c.Write(list, []byte("newest")))
+	require.NoError(t, c.Write(t.Context(), list, []byte("newest")))
 	assert.Equal(t, "newest", read(list))
 	assert.FileExists(t, c.path(list))
 	c.Close()

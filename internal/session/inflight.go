@@ -23,6 +23,28 @@ type InFlight struct {
 	bySpan   map[exchange.SpanID]*Waiting
 	fetching []*Waiting          // that have caused egress requests, oldest first
 	conns    map[string]*Waiting // by the peer's address: who caused its last request
+	gone     answered
+}
+
+// maxGone bounds the answered requests that are remembered.
+const maxGone = 1024
+
+// answered has the last requests that were answered, by the span that was sent to
+// the proxy: what one of those caused later runs in the background
+// (https://www.rfc-editor.org/rfc/rfc5861), and isn't for who waits now.
+type answered struct {
+	bySpan map[exchange.SpanID]Cause
+	ring   [maxGone]exchange.SpanID
+	next   int
+}
+
+func (a *answered) add(hop exchange.SpanID, c Cause) {
+	if a.bySpan == nil {
+		a.bySpan = make(map[exchange.SpanID]Cause, maxGone)
+	}
+	delete(a.bySpan, a.ring[a.next])
+	a.ring[a.next], a.bySpan[hop] = hop, c
+	a.next = (a.next + 1) % maxGone
 }
 
 // Waiting is an ingress request in flight.
@@ -32,7 +54,8 @@ type Waiting struct {
 	session exchange.Session
 	request goproxy.Request
 	hop     exchange.SpanID
-	over    bool // its first byte is sent
+	resent  exchange.SpanID // Of the request that was sent again; zero: none was.
+	over    bool            // its first byte is sent
 	// caused are the files that egress requests for it asked for.
 	caused map[goproxy.Request]int
 }
@@ -66,6 +89,17 @@ func (t *InFlight) Begin(span exchange.Span, s exchange.Session, request goproxy
 	return w
 }
 
+// Resent notes that the request to the proxy beside us is sent again, under another
+// span. The first one may have reached it.
+func (w *Waiting) Resent(hop exchange.SpanID) {
+	t := w.table
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if !w.over {
+		w.resent, t.bySpan[hop] = hop, w
+	}
+}
+
 // Answered notes that the first byte is sent, or that there will be none. It may
 // be called again.
 func (w *Waiting) Answered() {
@@ -80,7 +114,12 @@ func (w *Waiting) Answered() {
 	drop(t.byModule, w.request.Module, w)
 	delete(t.bySpan, w.span.SpanID)
 	delete(t.bySpan, w.hop)
+	delete(t.bySpan, w.resent)
 	t.fetching = without(t.fetching, w)
+	w.caused = nil
+	c := Cause{Span: w.span, Session: w.session}
+	c.Span.State = "" // its length is the client's choice
+	t.gone.add(w.hop, c)
 }
 
 func drop[K comparable](m map[K][]*Waiting, key K, w *Waiting) {
@@ -104,13 +143,16 @@ func (t *InFlight) Closed(conn string) {
 
 // Cause returns which ingress request caused an egress request that arrived on
 // conn with the trace context remote: the one that it names, if the proxy passed
-// our context on; else one that waits for the same file; else one for the same
+// our context on, be it answered or not; else one that waits for the same file; else one for the same
 // version or module; and of a checksum database's tiles, which name no module,
 // the one for which that connection was used before.
 func (t *InFlight) Cause(conn string, remote exchange.Span, request goproxy.Request) Cause {
 	request.Prefix = ""
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	if c, ok := t.gone.bySpan[remote.SpanID]; ok && c.Span.TraceID == remote.TraceID {
+		return c
+	}
 	w, candidates := t.find(conn, remote, request)
 	if w == nil {
 		return Cause{Candidates: spans(candidates)}

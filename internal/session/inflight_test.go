@@ -133,6 +133,25 @@ func TestWhoHasBeenAnsweredCausesNothing(t *testing.T) {
 	assert.Empty(t, table.conns)
 }
 
+// TestBackgroundFetchIsNobodyElses: W6, a proxy that answers from its cache and renews
+// what it has meanwhile passes the trace context of the answered request on.
+func TestBackgroundFetchIsNobodyElses(t *testing.T) {
+	table := new(InFlight)
+	waiting(table, "a", modFile).Answered()
+	waiting(table, "b", modFile)
+	waiting(table, "c", zipFile)
+	passedOn := exchange.Span{TraceID: spanOf("a").TraceID, SpanID: hopOf("a")}
+	for _, path := range []string{modFile, zipFile} {
+		assert.Equal(t, "a", name(table.Cause("1", passedOn, goproxy.Parse(path)).Span))
+	}
+	assert.Empty(t, table.fetching)
+	for i := range 2 * maxGone {
+		waiting(table, strconv.Itoa(i), listFile).Answered()
+	}
+	assert.Len(t, table.gone.bySpan, maxGone)
+	assert.Equal(t, "b", name(table.Cause("1", passedOn, goproxy.Parse(modFile)).Span), "it is long ago")
+}
+
 func TestUnderKeepsTheTrace(t *testing.T) {
 	cause := Cause{Span: spanOf("a")}
 	span, _, id := Under(cause, exchange.Span{})

@@ -9,6 +9,8 @@ import (
 	"encoding"
 	"encoding/gob"
 	"fmt"
+	"maps"
+	"math"
 	"slices"
 
 	"github.com/modtap/modtap/internal/exchange"
@@ -23,13 +25,16 @@ var (
 type trackerState struct {
 	Opened uint64
 	Open   []trackedState // in the order of their opening
-	Idle   []int          // of Open, the longest idle first
+	Idle   []int          // of Open, the longest idle first, by what they wait for
 }
 
 type trackedState struct {
 	Closed    Closed
 	Number    uint64
 	Unsettled int
+	Begun     int64
+	Wait      wait
+	Left      exchange.Time
 }
 
 // MarshalBinary returns all that t knows, but for its settings.
@@ -38,10 +43,12 @@ func (t *Tracker) MarshalBinary() ([]byte, error) {
 	index := make(map[*tracked]int, len(t.open))
 	for i, s := range t.inOrder() {
 		index[s] = i
-		state.Open = append(state.Open, trackedState{s.Closed, s.number, s.unsettled})
+		state.Open = append(state.Open, trackedState{s.Closed, s.number, s.unsettled, s.begun, s.wait, s.left})
 	}
-	for e := t.idle.Front(); e != nil; e = e.Next() {
-		state.Idle = append(state.Idle, index[e.Value.(*tracked)])
+	for i := range t.idle {
+		for e := t.idle[i].Front(); e != nil; e = e.Next() {
+			state.Idle = append(state.Idle, index[e.Value.(*tracked)])
+		}
 	}
 	return encode(state)
 }
@@ -55,14 +62,15 @@ func (t *Tracker) UnmarshalBinary(data []byte) error {
 	}
 	all := make([]*tracked, len(state.Open))
 	for i, s := range state.Open {
-		all[i] = &tracked{Closed: s.Closed, number: s.Number, unsettled: s.Unsettled}
+		all[i] = &tracked{Closed: s.Closed, number: s.Number, unsettled: s.Unsettled, begun: s.Begun, wait: min(s.Wait, waits-1), left: s.Left}
 		t.open[sessionKey{s.Closed.ID, s.Closed.Root}] = all[i]
+		t.bytes += all[i].size()
 	}
 	for _, i := range state.Idle {
 		if i < 0 || i >= len(all) || all[i].idle != nil {
 			return fmt.Errorf("state of the sessions: session %d of %d", i, len(all))
 		}
-		all[i].idle = t.idle.PushBack(all[i])
+		t.rest(all[i])
 	}
 	t.opened = state.Opened
 	return nil
@@ -73,30 +81,83 @@ type openState struct {
 	Key         uint64
 	Session     exchange.Session
 	Began, Last exchange.Time
+	// Owner is the client whose trace it is. Zero: it is nobody's, as Stranger says,
+	// or written before owners were kept.
+	Owner    uint64
+	Stranger bool
+	Job      bool
+	// Crowd is where a go command's session belongs that its connections told, and Asked
+	// what it asked for. Zero: it is none.
+	Crowd           uint64
+	Asked           []uint64
+	Zips, Supported bool
+}
+
+// claims returns the hash of the trace that the session has claimed; zero: none.
+func (x *openState) claims(t *Table) uint64 {
+	if x.Session.Inferred || x.Stranger {
+		return 0
+	}
+	return t.traceHash(x.Session.ID)
 }
 
 // Save returns the sessions that the next request can belong to; those with a
-// request in flight as if it ended now. With over, those that Modtap tells itself
-// are left out: they have been told.
+// request in flight as if it ended now. With over, those that nothing can join any
+// more are left out: they have been told, and only a client's own trace goes on.
 func (t *Table) Save(now exchange.Time, over bool) ([]byte, error) {
 	var all []openState
 	for i := range t.shards {
 		s := &t.shards[i]
 		s.mu.Lock()
 		for _, o := range s.open {
-			if over && o.session.Inferred {
+			if over && o.claim == 0 {
 				continue
 			}
-			last := o.last
-			if o.inFlight > 0 {
-				last = now
-			}
-			all = append(all, openState{o.key, o.session, o.began, last})
+			all = append(all, o.state(now))
 		}
 		s.mu.Unlock()
 	}
 	slices.SortFunc(all, func(a, b openState) int { return cmp.Or(cmp.Compare(a.Last, b.Last), cmp.Compare(a.Key, b.Key)) })
 	return encode(all)
+}
+
+// state returns o as if its requests in flight ended now; its shard is locked.
+func (o *Open) state(now exchange.Time) openState {
+	x := openState{
+		Key: o.key, Session: o.session, Began: o.began, Last: o.last, Job: o.job,
+		Owner: o.shard.claims[o.claim].owner, Stranger: o.claim == 0 && !o.session.Inferred,
+	}
+	if o.inFlight > 0 || len(o.conns) > 0 {
+		x.Last = now
+	}
+	if m := o.command; m != nil {
+		x.Crowd, x.Zips, x.Supported = m.crowd.key, m.zips, m.supported != 0
+		x.Asked = slices.Sorted(maps.Keys(m.asked))
+	}
+	return x
+}
+
+// gone is the number of a connection that the process before had.
+const gone = math.MaxUint64
+
+// command returns what is known of the go command that x is of; nil: it is none's.
+// Its connections are gone, so it may come back with others.
+func (x *openState) command(s *shard) *command {
+	if x.Crowd == 0 {
+		return nil
+	}
+	m := &command{crowd: s.crowd(x.Crowd), zips: x.Zips, broken: true}
+	if x.Supported {
+		m.supported = gone
+	}
+	if n := min(len(x.Asked), maxAsked, maxAskedShard-s.asked); n > 0 {
+		m.asked = make(map[uint64]asked, n)
+		for _, file := range x.Asked[:n] {
+			m.asked[file] = asked{conn: gone, answered: x.Last}
+		}
+		s.asked += len(m.asked)
+	}
+	return m
 }
 
 // Restore takes over what another Table with the same secret saved. It is called
@@ -106,14 +167,23 @@ func (t *Table) Restore(data []byte) error {
 	if err := decode(data, &all); err != nil {
 		return err
 	}
-	for _, x := range all {
-		s := &t.shards[x.Key%shards]
+	for i := range all {
+		x := &all[i]
+		trace := x.claims(t)
+		s := &t.shards[cmp.Or(trace, x.Key)%shards]
 		if s.open[x.Key] != nil {
 			continue
 		}
-		o := &Open{shard: s, key: x.Key, session: x.Session, began: x.Began, last: x.Last}
+		o := &Open{shard: s, key: x.Key, session: x.Session, began: x.Began, last: x.Last, job: x.Job, width: 1}
+		if o.command = x.command(s); o.command != nil {
+			in := o.command.crowd
+			in.commands = append(in.commands, o)
+		}
+		if trace != 0 {
+			o.hold(trace, x.Owner)
+		}
 		s.open[x.Key] = o
-		s.rest(o)
+		o.rest()
 	}
 	return nil
 }

@@ -90,14 +90,14 @@ func TestWhatTellsClientsApart(t *testing.T) {
 func TestClientsBehindOneAddressAreNoEndlessSession(t *testing.T) {
 	table := NewTable(settings, nil)
 	sessions := map[exchange.TraceID]bool{}
-	var flying *Open
+	var flying *Use
 	for now := time.Duration(0); now < 10*time.Hour; now += time.Second {
 		_, s, o := table.Choose(at(now), someone, none)
 		sessions[s.ID] = true
 		if flying != nil {
 			flying.Done(at(now)) // one is always in flight
 		}
-		flying = o
+		flying = &o
 	}
 	assert.Len(t, sessions, 10)
 	flying.Done(at(10 * time.Hour))
@@ -114,7 +114,9 @@ func TestClientsTraceContextWins(t *testing.T) {
 
 	child := client
 	child.SpanID = exchange.SpanID{1}
-	span, s = once(table, start, Key{UserAgent: "another"}, child)
+	agent := someone
+	agent.UserAgent = "another"
+	span, s = once(table, start, agent, child)
 	assert.Equal(t, child.SpanID, span.ParentID)
 	assert.Equal(t, client.TraceID, s.ID)
 }

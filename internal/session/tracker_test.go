@@ -207,7 +207,7 @@ func TestTableAndTrackerAgree(t *testing.T) {
 	}
 	type flight struct {
 		b *exchange.Begin
-		o *Open
+		o Use
 	}
 	var flying []flight
 	chosen := map[sessionKey]int64{}
@@ -251,4 +251,61 @@ func TestTableAndTrackerAgree(t *testing.T) {
 		again.add(r)
 	}
 	assert.Equal(t, j.closed, again.closed)
+}
+
+// TestASessionWaitsForItsConnections: one with a connection of its own isn't over
+// before that is closed, nor before a restart, nor one of a CI job in a quiet phase.
+func TestASessionWaitsForItsConnections(t *testing.T) {
+	held := inferred
+	held.Held = true
+	two := func(j *journal) {
+		j.end(start, j.begin(start, zipB, held), 200, "")
+		j.end(at(time.Second), j.begin(start, modA, held), 200, "")
+	}
+	left := func(j *journal, now exchange.Time) {
+		j.add(exchange.Record{Kind: exchange.KindTick, Time: now, Left: exchange.Session{ID: inferred.ID, Root: inferred.Root}})
+	}
+	for name, end := range map[string]func(j *journal, now exchange.Time){
+		"closed": left,
+		"restart": func(j *journal, now exchange.Time) {
+			data, err := j.tracker.MarshalBinary()
+			require.NoError(t, err)
+			j.tracker = NewTracker(settings, func(c *Closed) { j.closed = append(j.closed, c) })
+			require.NoError(t, j.tracker.UnmarshalBinary(data))
+			j.add(exchange.Record{Kind: exchange.KindStart, Time: now})
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			j := newJournal(settings)
+			two(j)
+			j.tick(at(10 * gap))
+			assert.Empty(t, j.closed)
+			end(j, at(10*gap))
+			j.tick(at(11*gap + Slack - 1))
+			assert.Empty(t, j.closed)
+			j.tick(at(11*gap + Slack))
+			require.Len(t, j.closed, 1)
+			assert.Equal(t, at(time.Second), j.closed[0].End)
+		})
+	}
+	t.Run("a record that is lost", func(t *testing.T) {
+		j := newJournal(settings)
+		two(j)
+		j.tick(at(time.Second + settings.MaxDuration + Slack))
+		assert.Len(t, j.closed, 1)
+	})
+	t.Run("one request only", func(t *testing.T) {
+		j := newJournal(settings)
+		j.end(at(time.Second), j.begin(start, modA, held), 200, "")
+		j.tick(at(time.Second + gap + Slack))
+		assert.Len(t, j.closed, 1)
+	})
+	t.Run("closed in flight", func(t *testing.T) {
+		j := newJournal(settings)
+		b := j.begin(start, modA, held)
+		left(j, at(time.Second))
+		j.end(at(2*time.Second), b, 200, "")
+		j.tick(at(2*time.Second + gap + Slack))
+		assert.Len(t, j.closed, 1)
+	})
 }

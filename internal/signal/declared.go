@@ -68,7 +68,11 @@ const (
 	attrUpstream         = "goproxy.upstream"
 	attrUpstreamReason   = "goproxy.upstream.reason"
 	attrUpstreamDirect   = "goproxy.upstream.direct"
-	attrListener         = "goproxy.listener" // ingress, egress
+	attrPhase            = "goproxy.phase"               // with a phase's name and .duration below it; ns
+	attrPhaseName        = "goproxy.phase.name"          // of a span or a series
+	attrPhaseDuration    = "goproxy.phase.duration"      // of a span: what only this phase explains; s
+	attrFirstByte        = "goproxy.first_byte.duration" // ns
+	attrListener         = "goproxy.listener"            // ingress, egress
 	attrToolchainVersion = "goproxy.toolchain.version"
 	attrToolchainOS      = "goproxy.toolchain.os"
 	attrToolchainArch    = "goproxy.toolchain.arch"
@@ -114,7 +118,8 @@ var (
 	durationBoundaries = []float64{
 		0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1, 2.5, 5, 7.5, 10, 30, 60, 300,
 	}
-	sizeBoundaries = []float64{
+	phaseBoundaries = []float64{0.001, 0.01, 0.1, 1, 10, 60}
+	sizeBoundaries  = []float64{
 		256, 1 << 10, 4 << 10, 16 << 10, 64 << 10, 256 << 10, 1 << 20, 4 << 20, 16 << 20, 64 << 20, 256 << 20, 1 << 30,
 	}
 
@@ -122,6 +127,11 @@ var (
 		Name: "http.server.request.duration", Unit: "s", Kind: Histogram, Boundaries: durationBoundaries,
 		Description: "Duration of requests to the observed proxy, from the header's arrival to the last byte of the answer.",
 		Attributes:  []string{attrMethod, attrScheme, attrRoute, attrStatus, attrErrorType, attrOperation, attrCacheResult, attrOutcome},
+	}
+	phaseDuration = Metric{
+		Name: "goproxy.phase.duration", Unit: "s", Kind: Histogram, Boundaries: phaseBoundaries,
+		Description: "What the duration of requests to the observed proxy went by with. A request is in one phase at a time, so the sums of all phases make up the sum of durations.",
+		Attributes:  []string{attrPhaseName, attrOperation},
 	}
 	serverBodySize = Metric{
 		Name: "http.server.response.body.size", Unit: "By", Kind: Histogram, Boundaries: sizeBoundaries,
@@ -152,17 +162,17 @@ var (
 	}
 	toolchainRequests = Metric{
 		Name: "goproxy.toolchain.requests", Unit: "{request}", Kind: Counter,
-		Description: "Downloads of Go toolchains (https://go.dev/doc/toolchain#download).",
+		Description: "Downloads of Go toolchains (https://go.dev/doc/toolchain#download), by the heaviest; the rest, and what is no version of Go, is _other.",
 		Attributes:  []string{attrToolchainVersion, attrToolchainOS, attrToolchainArch},
 	}
 	moduleRequests = Metric{
 		Name: "goproxy.module.requests", Unit: "{request}", Kind: Counter,
-		Description: "Requests to the observed proxy that name a module, by the heaviest modules; the rest is _other.",
+		Description: "Requests to the observed proxy that name a module and weren't redirected elsewhere, by the heaviest modules; the rest is _other.",
 		Attributes:  []string{attrModulePath, attrCacheResult},
 	}
 	moduleTransferred = Metric{
 		Name: "goproxy.module.transferred", Unit: "By", Kind: Counter,
-		Description: "Body bytes of answers to requests that name a module, by the heaviest modules; the rest is _other.",
+		Description: "Body bytes of answers to requests that name a module and weren't redirected elsewhere, by the heaviest modules; the rest is _other.",
 		Attributes:  []string{attrModulePath, attrCacheResult},
 	}
 	clientRequests = Metric{
@@ -206,7 +216,7 @@ var (
 	// CacheSize, CacheFiles and CacheEvictions are read from the embedded proxy.
 	CacheSize = Metric{
 		Name: "goproxy.cache.size", Unit: "By", Kind: Gauge,
-		Description: "Size of the files in the embedded proxy's cache.",
+		Description: "What the embedded proxy's cache takes of the disk: files, directories and running fetches.",
 	}
 	CacheFiles = Metric{
 		Name: "goproxy.cache.files", Unit: "{file}", Kind: Gauge,
@@ -226,7 +236,7 @@ var (
 	// listeners. It has one of its two attributes.
 	CertificateExpiry = Metric{
 		Name: "goproxy.tls.certificate.expiry", Unit: "s", Kind: Gauge,
-		Description: "Time until a certificate expires, negative afterwards: the one that an upstream showed last, or a listener's own.",
+		Description: "Time until a certificate expires, negative afterwards: the one that an upstream showed last, within the last 24 hours, or a listener's own.",
 		Attributes:  []string{attrServerAddress, attrListener},
 	}
 )
@@ -234,7 +244,7 @@ var (
 // Declared returns every metric that Modtap emits of the traffic.
 func Declared() []Metric {
 	return []Metric{
-		serverDuration, serverBodySize, ActiveRequests, clientDuration, clientBodySize, toolchainRequests,
+		serverDuration, phaseDuration, serverBodySize, ActiveRequests, clientDuration, clientBodySize, toolchainRequests,
 		moduleRequests, moduleTransferred, clientRequests, sessionDuration, sessionRequests, privateLeaks, cacheMisses, evidenceConflicts, checksumFailures, CacheSize, CacheFiles, CacheEvictions, upstreamFallthroughs, CircuitState, CertificateExpiry,
 	}
 }

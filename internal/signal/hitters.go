@@ -7,11 +7,13 @@ import (
 	"cmp"
 	"maps"
 	"slices"
+	"strings"
 	"time"
 
 	"go.opentelemetry.io/collector/pdata/pcommon"
 	"go.opentelemetry.io/collector/pdata/pmetric"
 
+	"github.com/modtap/modtap/internal/cache"
 	"github.com/modtap/modtap/internal/heavy"
 )
 
@@ -32,14 +34,21 @@ var DefaultHeavyHitters = HeavyHitters{Modules: 100, Clients: 100, IdleExpiry: t
 // unnamed is the name of clients of which nothing is told.
 const unnamed = "_unknown"
 
-// hitters counts the modules and the clients of the ingress.
+// maxToolchains is how many toolchains are counted by name: some versions, each for
+// some platforms, are in use at a time.
+const maxToolchains = 100
+
+// hitters counts the modules and the clients of the ingress, and the toolchains.
 type hitters struct {
-	settings         HeavyHitters
-	modules, clients *heavy.Table
+	settings                     HeavyHitters
+	modules, clients, toolchains *heavy.Table
 }
 
 func newHitters(h HeavyHitters) hitters {
-	return hitters{settings: h, modules: heavy.New(h.of(h.Modules)), clients: heavy.New(h.of(h.Clients))}
+	return hitters{
+		settings: h,
+		modules:  heavy.New(h.of(h.Modules)), clients: heavy.New(h.of(h.Clients)), toolchains: heavy.New(h.of(maxToolchains)),
+	}
 }
 
 // of returns the settings of a table with that many series.
@@ -56,7 +65,7 @@ func (h *hitters) add(t *Told) {
 	if !t.Verdict.Resumes.IsZero() {
 		v.Requests = 0 // the rest of a download that is counted already
 	}
-	if t.Request.Module != "" {
+	if t.Request.Module != "" && t.Verdict.Outcome != cache.Redirect { // that one is downloaded elsewhere
 		h.modules.Add(t.Request.Module, string(t.Verdict.Result), v, t.End.Time)
 	}
 	h.clients.Add(t.clientName(), "", v, t.End.Time)
@@ -72,10 +81,22 @@ func (h *hitters) put(start, now pcommon.Timestamp, to pmetric.MetricSlice) {
 	putHeavy(h.modules, moduleRequests, requests, start, now, to)
 	putHeavy(h.modules, moduleTransferred, func(v heavy.Value) int64 { return v.Bytes }, start, now, to)
 	putHeavy(h.clients, clientRequests, requests, start, now, to)
+	putHeavy(h.toolchains, toolchainRequests, requests, start, now, to)
 }
 
-// putHeavy appends a table as a sum whose attributes are key and class. A series
-// that left is told to have ended, so that it is taken down everywhere.
+// heavyValues are the values of a metric's attributes: the key, or the parts of it,
+// and the class if that is one.
+func heavyValues(d *Metric, key, class string) []string {
+	switch {
+	case d.Name != toolchainRequests.Name:
+		return []string{key, class}[:len(d.Attributes)]
+	case key == heavy.Other:
+		return []string{other, other, other}
+	}
+	return strings.SplitN(key, "/", len(d.Attributes))
+}
+
+// putHeavy appends a table as a sum by key and class. A series that left is told to have ended, so that it is taken down everywhere.
 func putHeavy(t *heavy.Table, d Metric, value func(heavy.Value) int64, start, now pcommon.Timestamp, to pmetric.MetricSlice) {
 	shown := t.Series()
 	if len(shown) == 0 {
@@ -91,9 +112,8 @@ func putHeavy(t *heavy.Table, d Metric, value func(heavy.Value) int64, start, no
 	put := func(s *heavy.Series, ended bool) {
 		for _, class := range slices.Sorted(maps.Keys(s.Values)) {
 			p := data.DataPoints().AppendEmpty()
-			p.Attributes().PutStr(d.Attributes[0], s.Key)
-			if len(d.Attributes) > 1 {
-				p.Attributes().PutStr(d.Attributes[1], class)
+			for i, v := range heavyValues(&d, s.Key, class) {
+				putNonEmpty(p.Attributes(), d.Attributes[i], v)
 			}
 			p.SetStartTimestamp(max(start, timestamp(s.Since)))
 			p.SetTimestamp(now)

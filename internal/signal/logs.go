@@ -51,6 +51,7 @@ func record(t *Told, to plog.LogRecord) {
 	a.PutInt(attrBodyBytes, e.BodySize)
 	a.PutStr(attrPath, b.Path)
 	putNonEmpty(a, attrClientAddress, b.Client.Address)
+	putPositive(a, attrClientPort, int64(b.Client.Port))
 	putNonEmpty(a, attrUserName, b.Client.Name)
 	putNonEmpty(a, attrUserAgent, b.UserAgent)
 	putCI(a, &b.CI)
@@ -60,6 +61,7 @@ func record(t *Told, to plog.LogRecord) {
 	if age, ok := moduleAge(t); ok {
 		a.PutInt(attrModuleAge, age)
 	}
+	t.putPhases(a)
 	if len(e.Attempts) > 0 {
 		upstream(t, a.PutEmptySlice(attrUpstream))
 	}
@@ -72,7 +74,7 @@ func (t *Told) put(a pcommon.Map) {
 	putNonEmpty(a, attrModulePath, t.Request.Module)
 	putNonEmpty(a, attrModuleVersion, t.Request.Version)
 	putNonEmpty(a, attrPathPrefix, t.Request.Prefix)
-	a.PutStr(attrCacheResult, string(t.Verdict.Result))
+	putNonEmpty(a, attrCacheResult, string(t.Verdict.Result))
 	putNonEmpty(a, attrCacheEvidence, string(t.Verdict.Evidence))
 	putNonEmpty(a, attrMissReason, t.Verdict.MissReason)
 	a.PutStr(attrOutcome, string(t.Verdict.Outcome))
@@ -88,8 +90,8 @@ func (t *Told) put(a pcommon.Map) {
 	}
 }
 
-// upstream lists the attempts: address, url, status, duration (ns), and the
-// reason for which the next one was asked.
+// upstream lists the attempts: address, url, status, duration and time to the first
+// byte (ns), and the reason for which the next one was asked.
 func upstream(t *Told, to pcommon.Slice) {
 	to.EnsureCapacity(len(t.End.Attempts))
 	for i := range t.End.Attempts {
@@ -99,6 +101,7 @@ func upstream(t *Told, to pcommon.Slice) {
 		putNonEmpty(m, "url", at.URL)
 		putPositive(m, "status", int64(at.Status))
 		m.PutInt("duration", int64(at.Duration))
+		putPositive(m, "first_byte", int64(at.FirstByte))
 		m.PutInt("bytes", at.BodySize)
 		putNonEmpty(m, "error", at.Error)
 		putNonEmpty(m, "reason", at.Reason)

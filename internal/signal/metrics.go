@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
-	"slices"
 	"strconv"
 	"time"
 
@@ -16,6 +15,7 @@ import (
 	"github.com/modtap/modtap/internal/cache"
 	"github.com/modtap/modtap/internal/exchange"
 	"github.com/modtap/modtap/internal/goproxy"
+	"github.com/modtap/modtap/internal/heavy"
 )
 
 // Buckets says which buckets histograms are told with.
@@ -47,12 +47,12 @@ type Metrics struct {
 	start    exchange.Time
 
 	serverDuration  *family[histogram]
+	phaseDuration   *family[histogram]
 	serverBodySize  *family[histogram]
 	clientDuration  *family[histogram]
 	clientBodySize  *family[histogram]
 	sessionDuration *family[histogram]
 	sessionRequests *family[histogram]
-	toolchains      *family[int64]
 	misses          *family[int64]
 	leaks           *family[int64]
 	hitters         hitters
@@ -66,12 +66,12 @@ func NewMetrics(resource Resource, buckets Buckets, start exchange.Time) *Metric
 	return &Metrics{
 		resource: resource, buckets: buckets, start: start,
 		serverDuration:  newFamily[histogram](serverDuration),
+		phaseDuration:   newFamily[histogram](phaseDuration),
 		serverBodySize:  newFamily[histogram](serverBodySize),
 		clientDuration:  newFamily[histogram](clientDuration),
 		clientBodySize:  newFamily[histogram](clientBodySize),
 		sessionDuration: newFamily[histogram](sessionDuration),
 		sessionRequests: newFamily[histogram](sessionRequests),
-		toolchains:      newFamily[int64](toolchainRequests),
 		misses:          newFamily[int64](cacheMisses),
 		leaks:           newFamily[int64](privateLeaks),
 		hitters:         newHitters(DefaultHeavyHitters),
@@ -104,7 +104,7 @@ func (m *Metrics) Add(t *Told) {
 	}
 	if t.Request.Operation == goproxy.Zip && t.Begin.Method == http.MethodGet && t.End.Status == 200 {
 		if version, goos, goarch, ok := t.Request.Toolchain(); ok {
-			*m.toolchains.at(knownToolchain(version, goos, goarch))++
+			m.hitters.toolchains.Add(toolchainLabel(version, goos, goarch), "", heavy.Value{Requests: 1}, t.End.Time)
 		}
 	}
 }
@@ -113,10 +113,11 @@ func (m *Metrics) addServer(t *Told) {
 	b, e, v := t.Begin, t.End, t.Verdict
 	known, _ := method(b.Method)
 	operation, result, outcome := t.Request.Operation.String(), string(v.Result), string(v.Outcome)
-	m.serverDuration.at(known, b.Scheme, t.Request.Route(), status(e.Status), v.ErrorType, operation, result, outcome).
+	m.serverDuration.at(known, b.Scheme, t.Request.Route(), statusLabel(e.Status), errorLabel(v.ErrorType), operation, result, outcome).
 		add(durationBoundaries, exemplar{Value: t.elapsed().Seconds(), At: e.Time, Span: b.Span})
 	m.serverBodySize.at(known, b.Scheme, operation, result, outcome).
 		add(sizeBoundaries, exemplar{Value: float64(e.BodySize), At: e.Time, Span: b.Span})
+	m.addPhases(t, operation)
 	m.hitters.add(t)
 	if v.Result == exchange.Miss {
 		*m.misses.at(operation, v.MissReason)++
@@ -124,20 +125,21 @@ func (m *Metrics) addServer(t *Told) {
 }
 
 func (m *Metrics) addAttempt(t *Told, a *exchange.Attempt) {
+	address, number := a.Configured()
 	if a.Reason != "" {
-		*m.fallthroughs.at(a.Address, a.Reason)++
+		*m.fallthroughs.at(address, a.Reason)++
 	}
 	if a.Direct || a.Error == exchange.CircuitOpen || a.Error == exchange.LeakBlocked {
 		return // the go command's own requests can't be seen, and nothing was sent
 	}
 	known, _ := method(a.Method)
-	port, operation, side := strconv.Itoa(int(a.Port)), attemptRequest(t, a).Operation.String(), t.hop()
+	port, operation, side := strconv.Itoa(int(number)), attemptRequest(t, a).Operation.String(), t.hop()
 	span := t.attemptSpan(a)
 	end := a.Start.Add(a.Duration)
-	m.clientDuration.at(known, a.Address, port, status(a.Status), attemptError(a), operation, side).
+	m.clientDuration.at(known, address, port, statusLabel(a.Status), errorLabel(attemptError(a)), operation, side).
 		add(durationBoundaries, exemplar{Value: a.Duration.Seconds(), At: end, Span: span})
 	if a.Status > 0 {
-		m.clientBodySize.at(known, a.Address, port, operation, side).
+		m.clientBodySize.at(known, address, port, operation, side).
 			add(sizeBoundaries, exemplar{Value: float64(a.BodySize), At: end, Span: span})
 	}
 }
@@ -175,11 +177,11 @@ func (m *Metrics) Snapshot(now exchange.Time, readers ...Reader) pmetric.Metrics
 }
 
 func (m *Metrics) histograms() []*family[histogram] {
-	return []*family[histogram]{m.serverDuration, m.serverBodySize, m.clientDuration, m.clientBodySize, m.sessionDuration, m.sessionRequests}
+	return []*family[histogram]{m.serverDuration, m.phaseDuration, m.serverBodySize, m.clientDuration, m.clientBodySize, m.sessionDuration, m.sessionRequests}
 }
 
 func (m *Metrics) counters() []*family[int64] {
-	return []*family[int64]{m.toolchains, m.misses, m.leaks, m.conflicts, m.checksums, m.fallthroughs}
+	return []*family[int64]{m.misses, m.leaks, m.conflicts, m.checksums, m.fallthroughs}
 }
 
 // elapsed is how long the exchange took, never negative.
@@ -217,23 +219,4 @@ func status(code int) string {
 		return ""
 	}
 	return strconv.Itoa(code)
-}
-
-// The platforms of `go tool dist list`, and what a Go version can look like:
-// clients can ask for anything, so all else is counted as _other.
-var (
-	toolchainOS   = []string{"aix", "android", "darwin", "dragonfly", "freebsd", "illumos", "ios", "js", "linux", "netbsd", "openbsd", "plan9", "solaris", "wasip1", "windows"}
-	toolchainArch = []string{"386", "amd64", "arm", "arm64", "armv6l", "loong64", "mips", "mips64", "mips64le", "mipsle", "ppc64", "ppc64le", "riscv64", "s390x", "wasm"}
-)
-
-const other = "_other"
-
-func knownToolchain(version, goos, goarch string) (string, string, string) {
-	if !slices.Contains(toolchainOS, goos) {
-		goos = other
-	}
-	if !slices.Contains(toolchainArch, goarch) {
-		goarch = other
-	}
-	return version, goos, goarch
 }

@@ -144,12 +144,12 @@ func TestLogRecord(t *testing.T) {
 	assert.Equal(t, map[string]any{
 		"event.id": "r-1", "event.duration": int64(250 * time.Millisecond), "http.request.method": "GET",
 		"http.response.status_code": int64(200), "http.response.body.bytes": int64(1000), "url.path": infoPath,
-		"client.address": "127.0.0.1", "user_agent.original": "Go-http-client/1.1", "goproxy.schema": int64(1),
+		"client.address": "127.0.0.1", "client.port": int64(40000), "user_agent.original": "Go-http-client/1.1", "goproxy.schema": int64(1),
 		"goproxy.side": "ingress", "goproxy.operation": "info", "goproxy.module.path": "example.com/m", "goproxy.module.version": "v1.0.0",
 		"goproxy.module.age": int64(3600), "goproxy.cache.result": "miss", "goproxy.cache.evidence": "embedded",
 		"goproxy.cache.miss.reason": "cold", "goproxy.outcome": "ok", "goproxy.session.id": "01000000000000000000000000000000",
 		"goproxy.upstream": []any{map[string]any{
-			"address": "up.test", "url": "https://up.test" + infoPath, "status": int64(200), "duration": int64(200 * time.Millisecond), "bytes": int64(900),
+			"address": "up.test", "url": "https://up.test" + infoPath, "status": int64(200), "duration": int64(200 * time.Millisecond), "bytes": int64(900), "first_byte": int64(time.Millisecond),
 		}},
 	}, record.Attributes().AsRaw())
 }
@@ -225,6 +225,7 @@ func TestEveryDeclaredMetricMoves(t *testing.T) {
 		return []Reading{{Metric: &CircuitState, Values: []string{"up.test"}}, {Metric: &CertificateExpiry, Values: []string{"", "ingress"}, Value: 1}}
 	}
 	m.Add(tell(modPath, func(_ *exchange.Begin, e *exchange.End) { e.Leak = "*.corp.example" }))
+	m.Add(tell(modPath, withPhases))
 	for _, sm := range m.Snapshot(begun, new(Active).Read, cached, upstreams).ResourceMetrics().At(0).ScopeMetrics().All() {
 		for _, metric := range sm.Metrics().All() {
 			told = append(told, metric.Name())

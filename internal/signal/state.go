@@ -25,7 +25,17 @@ type metricsState struct {
 	Histograms       map[string]familyState[histogram]
 	Counters         map[string]familyState[int64]
 	Modules, Clients heavy.State
+	Toolchains       heavy.State
+	// Shape is [stateShape]; older states have none.
+	Shape int
 }
+
+// stateShape is 1 since upstreams choose no value of server.address any more.
+const stateShape = 1
+
+// mostAddressed is how many series a metric with server.address has at most where
+// nobody filled it up.
+const mostAddressed = 500
 
 type familyState[P any] struct {
 	Attributes []string
@@ -45,7 +55,7 @@ func (m *Metrics) MarshalBinary() ([]byte, error) {
 	state := metricsState{
 		Start:      m.start,
 		Histograms: saveFamilies(m.histograms()), Counters: saveFamilies(m.counters()),
-		Modules: m.hitters.modules.State(), Clients: m.hitters.clients.State(),
+		Modules: m.hitters.modules.State(), Clients: m.hitters.clients.State(), Toolchains: m.hitters.toolchains.State(), Shape: stateShape,
 	}
 	var out bytes.Buffer
 	err := gob.NewEncoder(&out).Encode(state)
@@ -54,18 +64,20 @@ func (m *Metrics) MarshalBinary() ([]byte, error) {
 
 // UnmarshalBinary goes on with what other Metrics have counted, since their start.
 // It is called before the first exchange is added. A metric that is declared
-// otherwise by now begins anew. Its error says that data is no such thing.
+// otherwise by now begins anew, as does one that a Modtap filled up which let
+// upstreams choose addresses. Its error says that data is no such thing.
 func (m *Metrics) UnmarshalBinary(data []byte) error {
 	var state metricsState
 	if err := gob.NewDecoder(bytes.NewReader(data)).Decode(&state); err != nil {
 		return fmt.Errorf("state of the metrics: %w", err)
 	}
 	m.start = state.Start
-	restoreFamilies(m.histograms(), state.Histograms)
-	restoreFamilies(m.counters(), state.Counters)
+	restoreFamilies(m.histograms(), state.Histograms, state.Shape)
+	restoreFamilies(m.counters(), state.Counters, state.Shape)
 	h := m.hitters.settings
 	m.hitters.modules = heavy.Restore(h.of(h.Modules), state.Modules)
 	m.hitters.clients = heavy.Restore(h.of(h.Clients), state.Clients)
+	m.hitters.toolchains = heavy.Restore(h.of(maxToolchains), state.Toolchains)
 	return nil
 }
 
@@ -81,11 +93,14 @@ func saveFamilies[P any](families []*family[P]) map[string]familyState[P] {
 	return out
 }
 
-func restoreFamilies[P any](families []*family[P], from map[string]familyState[P]) {
+func restoreFamilies[P any](families []*family[P], from map[string]familyState[P], shape int) {
 	for _, f := range families {
 		state := from[f.metric.Name]
 		if !slices.Equal(state.Attributes, f.metric.Attributes) || !slices.Equal(state.Boundaries, f.metric.Boundaries) {
 			continue
+		}
+		if shape == 0 && len(state.Series) > mostAddressed && slices.Contains(state.Attributes, attrServerAddress) {
+			continue // It was filled up with what upstreams said, and would be for ever.
 		}
 		for _, s := range state.Series {
 			values := s.Values

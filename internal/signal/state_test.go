@@ -64,6 +64,6 @@ func TestAMetricThatIsDeclaredOtherwiseBeginsAnew(t *testing.T) {
 	require.NoError(t, again.UnmarshalBinary(data))
 	assert.Empty(t, again.serverDuration.series)
 	assert.Empty(t, again.leaks.series)
-	assert.Len(t, again.toolchains.series, 1)
+	assert.Len(t, again.hitters.toolchains.Series(), 1)
 	require.Error(t, again.UnmarshalBinary([]byte("x")))
 }

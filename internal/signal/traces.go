@@ -12,7 +12,8 @@ import (
 )
 
 // Traces returns the spans of what is told: for an exchange a server span and,
-// under it, a client span for each attempt; for a session its own.
+// under it, a client span for each attempt and an internal one for each phase that
+// isn't an attempt's; for a session its own.
 func Traces(r Resource, told []*Told) ptrace.Traces {
 	out := ptrace.NewTraces()
 	rs := out.ResourceSpans().AppendEmpty()
@@ -30,6 +31,7 @@ func Traces(r Resource, told []*Told) ptrace.Traces {
 		for i := range t.End.Attempts {
 			clientSpan(t, &t.End.Attempts[i], spans.AppendEmpty())
 		}
+		phaseSpans(t, spans)
 	}
 	return out
 }
@@ -44,6 +46,11 @@ func serverSpan(t *Told, to ptrace.Span) {
 	to.SetEndTimestamp(timestamp(b.Time.Add(t.elapsed())))
 	if v.Outcome.Failure() {
 		to.Status().SetCode(ptrace.StatusCodeError)
+	}
+	if first := t.firstByte(); first > 0 && t.explained() {
+		event := to.Events().AppendEmpty()
+		event.SetName(eventFirstByte)
+		event.SetTimestamp(timestamp(b.Time.Add(first)))
 	}
 	if !e.Cause.IsZero() {
 		putLink(to, e.Cause)
@@ -77,6 +84,9 @@ func serverSpan(t *Told, to ptrace.Span) {
 	a.PutInt(attrBodySize, e.BodySize)
 	t.put(a)
 }
+
+// eventFirstByte is when the answer's header was sent.
+const eventFirstByte = "first_byte"
 
 // fallThrough is the outcome of an attempt that was answered 404 or 410, the
 // protocol's "ask the next one", where the next one was asked.

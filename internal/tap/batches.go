@@ -10,6 +10,7 @@ import (
 	"github.com/cenkalti/backoff/v5"
 	"go.uber.org/zap"
 
+	"github.com/modtap/modtap/internal/handover"
 	"github.com/modtap/modtap/internal/signal"
 )
 
@@ -65,6 +66,7 @@ func (b *batches) run() {
 				mark.checkpoint.pass()
 			}
 		}
+		b.done()
 		switch {
 		case len(items) == maxBatch:
 		case closed:
@@ -110,8 +112,10 @@ func (b *batches) deliver(items []queued) bool {
 	if b.gaveUp {
 		hold = 0 // a consumer that is away for good mustn't hold back what comes
 	}
+	ctx, over := handover.NewContext(b.ctx)
 	_, err := backoff.Retry(b.ctx, func() (struct{}, error) {
-		err := b.tell(b.ctx, batch)
+		over.Begin()
+		err := b.tell(ctx, batch)
 		if err != nil && (final(err) || hold <= 0) {
 			err = backoff.Permanent(err)
 		}
@@ -120,11 +124,15 @@ func (b *batches) deliver(items []queued) bool {
 		InitialInterval: 200 * time.Millisecond, RandomizationFactor: 0.2, Multiplier: 2, MaxInterval: 5 * time.Second,
 	}), backoff.WithMaxElapsedTime(hold))
 	if err != nil && b.ctx.Err() != nil {
+		if b.cursor == nil {
+			over.GiveUp()
+		}
 		b.lose(len(batch), err)
 		return false
 	}
 	if err != nil {
 		b.gaveUp = b.gaveUp || !final(err)
+		over.GiveUp()
 		b.lose(len(batch), err)
 	} else {
 		b.failing, b.gaveUp = false, false

@@ -16,6 +16,7 @@ import (
 	"sync/atomic"
 
 	"github.com/modtap/modtap/internal/journal"
+	"github.com/modtap/modtap/internal/statefile"
 )
 
 // checkpoint is what outlives one exchange, as it is after the record before
@@ -25,6 +26,9 @@ type checkpoint struct {
 	Position journal.Position
 	// Seq is how many exchanges and sessions had been told by then.
 	Seq uint64
+	// Judging are the settings of the run that Position is in, as its start record has
+	// them. Empty: they aren't known.
+	Judging []byte
 	// Settler, Tracker, Sessions and Metrics are what these know.
 	Settler, Tracker, Sessions, Metrics []byte
 
@@ -54,7 +58,7 @@ func (c *checkpoint) save(dir string) error {
 		return err
 	}
 	path := filepath.Join(dir, "checkpoint")
-	file, err := os.OpenFile(path+".new", os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
+	file, err := statefile.Open(path+".new", os.O_WRONLY|os.O_CREATE|os.O_TRUNC)
 	if err != nil {
 		return err
 	}

@@ -11,6 +11,7 @@ import (
 	"sync"
 
 	"github.com/modtap/modtap/internal/journal"
+	"github.com/modtap/modtap/internal/statefile"
 )
 
 // cursors is the file that says up to where each signal is told. It is written
@@ -24,16 +25,26 @@ type cursors struct {
 	err  error // of the last write
 }
 
-// cursor is one signal's. A nil cursor stands still at zero.
+// cursor is one signal's. A nil cursor stands still at the beginning.
 type cursor struct {
-	of   *cursors
-	slot int64
-	seq  uint64
-	at   journal.Position
+	of      *cursors
+	slot    int64
+	earlier place // up to where earlier runs have told
+	place         // up to where it is told by now
 }
 
-// slotSize is the size of a cursor: its seq and position, and their checksum.
-const slotSize = 8 + 8 + 4
+// place is where in the order of telling an item stands.
+type place struct {
+	seq uint64           // over all runs; zero: before the first
+	at  journal.Position // behind the record that settled it
+	nth uint32           // of those that this record settled; a batch may end among them
+}
+
+// slotSize is the size of a cursor: its place, and the checksum of that.
+const (
+	placeSize = 8 + 8 + 4
+	slotSize  = placeSize + 4
+)
 
 // openCursors reads the cursors in dir, or makes them. A slot that can't be read
 // counts as zero: more is told again then.
@@ -45,8 +56,13 @@ func openCursors(dir string, names ...string) (*cursors, error) {
 	for i, name := range names {
 		x := &cursor{of: c, slot: int64(i) * slotSize}
 		buf := make([]byte, slotSize)
-		if _, err := c.file.ReadAt(buf, x.slot); err == nil && crc32.ChecksumIEEE(buf[:16]) == binary.LittleEndian.Uint32(buf[16:]) {
-			x.seq, x.at = binary.LittleEndian.Uint64(buf), journal.Position(binary.LittleEndian.Uint64(buf[8:]))
+		if _, err := c.file.ReadAt(buf, x.slot); err == nil && crc32.ChecksumIEEE(buf[:placeSize]) == binary.LittleEndian.Uint32(buf[placeSize:]) {
+			x.place = place{
+				seq: binary.LittleEndian.Uint64(buf),
+				at:  journal.Position(binary.LittleEndian.Uint64(buf[8:])),
+				nth: binary.LittleEndian.Uint32(buf[16:]),
+			}
+			x.earlier = x.place
 		}
 		c.slots[name] = x
 	}
@@ -54,7 +70,7 @@ func openCursors(dir string, names ...string) (*cursors, error) {
 }
 
 func (c *cursors) open() (err error) {
-	c.file, err = os.OpenFile(c.path, os.O_RDWR|os.O_CREATE, 0o600)
+	c.file, err = statefile.Open(c.path, os.O_RDWR|os.O_CREATE)
 	return err
 }
 
@@ -91,7 +107,8 @@ func (c *cursors) write(x *cursor) {
 	buf := make([]byte, slotSize)
 	binary.LittleEndian.PutUint64(buf, x.seq)
 	binary.LittleEndian.PutUint64(buf[8:], uint64(x.at))
-	binary.LittleEndian.PutUint32(buf[16:], crc32.ChecksumIEEE(buf[:16]))
+	binary.LittleEndian.PutUint32(buf[16:], x.nth)
+	binary.LittleEndian.PutUint32(buf[placeSize:], crc32.ChecksumIEEE(buf[:placeSize]))
 	_, c.err = c.file.WriteAt(buf, x.slot)
 }
 
@@ -101,15 +118,18 @@ func (c *cursors) close() error {
 	return c.file.Close()
 }
 
-// covers reports whether an earlier run has told item.
+// covers reports whether an earlier run has told item. What this run tells it
+// takes from its queue once.
 func (x *cursor) covers(item queued) bool {
 	switch {
 	case x == nil:
 		return false
-	case item.byPosition:
-		return item.at <= x.at
+	case !item.byPosition:
+		return item.seq <= x.earlier.seq
+	case item.at == x.earlier.at:
+		return item.nth <= x.earlier.nth
 	}
-	return item.seq <= x.seq
+	return item.at < x.earlier.at
 }
 
 // move notes that item, and all before it, is told.
@@ -119,6 +139,6 @@ func (x *cursor) move(item queued) {
 	}
 	x.of.mu.Lock()
 	defer x.of.mu.Unlock()
-	x.seq, x.at = item.seq, item.at
+	x.place = item.place
 	x.of.write(x)
 }

@@ -11,7 +11,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"hash/fnv"
 	"math/rand/v2"
 	"sync"
 	"sync/atomic"
@@ -95,6 +94,7 @@ type Engine struct {
 	closing sync.Once
 
 	read    journal.Position
+	judging []byte // the settings by which what is read is judged, as a start record has them
 	settler *cache.Settler
 	tracker *session.Tracker
 	seq     uint64 // how many exchanges and sessions were told, over all runs
@@ -104,6 +104,7 @@ type Engine struct {
 	toldSeq uint64
 	toldAt  journal.Position
 	live    bool          // what earlier runs left is read
+	newer   bool          // a record of an unknown kind was read
 	ended   bool          // the stop record is written
 	batch   []queued      // settled by the record that is being read
 	kept    time.Time     // when the last checkpoint was made
@@ -136,8 +137,8 @@ func New(s Settings) (*Engine, error) {
 	if e.self, err = newSelfMetrics(s.Telemetry, s.Resource.ServiceName); err != nil {
 		return nil, fmt.Errorf("own metrics: %w", err)
 	}
-	e.settler = cache.NewSettler(s.Settle, s.Join, e.settled)
-	e.tracker = session.NewTracker(s.Sessions, e.closed)
+	e.judging = s.judging().encode()
+	e.settler, e.tracker = e.judges(s.judging())
 	e.keeper = &keeper{dir: s.Dir, journal: s.Journal, complete: make(chan *checkpoint, 2), report: s.Report, log: e.log}
 	if s.Dir != "" {
 		if e.keeper.cursors, err = openCursors(s.Dir, tracesSignal, logsSignal, metricsSignal); err != nil {
@@ -155,6 +156,10 @@ func (e *Engine) takeOver(from *checkpoint) {
 	switch {
 	case from != nil:
 		e.read, e.seq = from.Position, from.Seq
+		if j, ok := e.otherwise(from.Judging); ok {
+			e.judging = from.Judging
+			e.settler, e.tracker = e.judges(j)
+		}
 		e.restore("exchanges", e.settler.UnmarshalBinary(from.Settler))
 		e.restore("sessions", e.tracker.UnmarshalBinary(from.Tracker))
 		if e.settings.Table != nil && from.Sessions != nil {
@@ -180,9 +185,7 @@ func runID(at time.Time) string {
 
 // Start opens the run and begins to tell.
 func (e *Engine) Start() {
-	hash := fnv.New64a()
-	fmt.Fprint(hash, e.settings.Settle, e.settings.Join.Egress, e.settings.Join.SharedStorage, e.settings.Join.Memory, e.settings.Sessions)
-	start := exchange.Start{Time: e.now(), Run: e.run, Settings: hash.Sum64()}
+	start := exchange.Start{Time: e.now(), Run: e.run, Settings: e.settings.judging().encode()}
 	if at := e.settings.Journal.Append(exchange.AppendStart(nil, start)); at <= e.read {
 		e.log.Error("the journal is lost; the checkpoint isn't")
 		e.self.dropped(1, "journal", reasonDamaged)
@@ -268,6 +271,14 @@ func (e *Engine) End(b *exchange.Begin, op goproxy.Operation, end *exchange.End)
 		default:
 		}
 	}
+}
+
+// Left appends that the session has no connection of its own any more.
+func (e *Engine) Left(s exchange.Session) {
+	buf := buffers.Get().(*[]byte)
+	*buf = exchange.AppendLeft((*buf)[:0], e.now(), s)
+	e.settings.Journal.Append(*buf)
+	buffers.Put(buf)
 }
 
 // Now returns the time by the run's clock, for facts that a receiver measures.

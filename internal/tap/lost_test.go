@@ -105,7 +105,7 @@ func TestDirectoryRemovedWhileRunning(t *testing.T) {
 			request(e, exchange.Hit)
 			_, err := os.Stat(filepath.Join(dir, name))
 			return err == nil
-		}, 10*time.Second, 100*time.Millisecond, name)
+		}, time.Minute, 100*time.Millisecond, name)
 	}
 	e.Shutdown(context.Background())
 	told := len(eventIDs(logs.AllLogs()))

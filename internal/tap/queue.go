@@ -7,12 +7,15 @@ import (
 	"sync"
 	"time"
 
-	"github.com/modtap/modtap/internal/journal"
 	"github.com/modtap/modtap/internal/signal"
 )
 
-// maxQueue bounds what waits for one signal's consumer. The rest waits in the journal.
-const maxQueue = 64 << 10
+// maxQueue and maxQueueBytes bound what waits for one signal's consumer. The rest
+// waits in the journal.
+const (
+	maxQueue      = 64 << 10
+	maxQueueBytes = 16 << 20
+)
 
 // queue is what was understood and waits for the telling of one signal. Each
 // signal has one, and a cursor of its own.
@@ -23,17 +26,18 @@ type queue struct {
 	mu    sync.Mutex
 	room  sync.Cond // there may be room
 	items []queued
+	bytes int64     // of items
 	taken time.Time // when the oldest item that was taken and isn't told yet ended; zero: there is none
 	gone  bool      // nobody takes any more
 }
 
 // queued is an exchange or a session to tell, or a mark between them.
 type queued struct {
-	seq  uint64           // in the order of telling, over all runs; zero: a mark
-	at   journal.Position // behind the record that settled it
+	place
+
 	told *signal.Told
 	// byPosition says that seq isn't what it was in an earlier run: there it is at
-	// that tells what was told.
+	// and nth that tell what was told.
 	byPosition bool
 	// checkpoint is complete once all that stands before the mark is told.
 	checkpoint *checkpoint
@@ -41,6 +45,15 @@ type queued struct {
 	live bool
 	// anew says that what was counted so far is less than what was shown.
 	anew bool
+}
+
+// size is about what an item takes of the memory, in bytes.
+func (i *queued) size() int64 {
+	const own = 1 << 10 // with the maps and slices of what is told
+	if i.told == nil || i.told.Begin == nil {
+		return own
+	}
+	return own + i.told.Begin.Size() + i.told.End.Size()
 }
 
 func newQueue() *queue {
@@ -54,32 +67,45 @@ func newQueue() *queue {
 func (q *queue) add(items ...queued) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	for len(q.items) >= maxQueue && !q.gone {
+	for (len(q.items) >= maxQueue || q.bytes >= maxQueueBytes) && !q.gone {
 		q.room.Wait()
 	}
 	if q.gone {
 		return
 	}
 	q.items = append(q.items, items...)
+	for i := range items {
+		q.bytes += items[i].size()
+	}
 	select {
 	case q.filled <- struct{}{}:
 	default:
 	}
 }
 
-// take takes the oldest n items, or all if there are fewer; what was taken before
-// is told.
+// take takes the oldest n items, or all if there are fewer. They wait on until done.
 func (q *queue) take(n int) []queued {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	n = min(n, len(q.items))
 	items := make([]queued, n)
 	copy(items, q.items)
+	for i := range items {
+		q.bytes -= items[i].size()
+	}
 	clear(q.items[:n]) // what they held can be collected
 	q.items = q.items[n:]
 	q.taken = ended(items)
 	q.room.Broadcast()
 	return items
+}
+
+// done says that what was taken waits no more: it is told, or lost. Nothing else
+// may be needed to learn it, such as a next item to take.
+func (q *queue) done() {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.taken = time.Time{}
 }
 
 // leave says that nobody takes any more. It returns how many exchanges and
@@ -92,7 +118,7 @@ func (q *queue) leave() (left int) {
 			left++
 		}
 	}
-	q.items, q.gone = nil, true
+	q.items, q.bytes, q.gone, q.taken = nil, 0, true, time.Time{}
 	q.room.Broadcast()
 	return left
 }

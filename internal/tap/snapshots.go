@@ -11,6 +11,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/modtap/modtap/internal/exchange"
+	"github.com/modtap/modtap/internal/handover"
 	"github.com/modtap/modtap/internal/journal"
 	"github.com/modtap/modtap/internal/signal"
 )
@@ -76,6 +77,7 @@ func (s *snapshots) run() {
 			s.count(item)
 		}
 		s.tell(len(items) > 0)
+		s.done()
 		if closed || s.ctx.Err() != nil {
 			return
 		}
@@ -111,7 +113,8 @@ func (s *snapshots) tell(news bool) {
 	if !s.live || !news && active == s.shownActive && now.Sub(s.shown) < keepAlive {
 		return
 	}
-	if err := s.show(s.ctx, s.metrics); err != nil {
+	ctx, _ := handover.NewContext(s.ctx) // and never given up: the next one has it all
+	if err := s.show(ctx, s.metrics); err != nil {
 		if !s.failing {
 			s.log.Error("metrics refused; what they count is told with the next snapshot", zap.Error(err))
 		}

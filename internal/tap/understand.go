@@ -5,6 +5,7 @@ package tap
 
 import (
 	"fmt"
+	"math"
 	"time"
 
 	"go.uber.org/zap"
@@ -120,9 +121,16 @@ func (e *Engine) record(p journal.Position, rec []byte) {
 	}
 	e.settler.Add(r)
 	e.tracker.Add(r)
-	if r.Kind == exchange.KindStart && r.Start.Run == e.run {
+	switch {
+	case r.Kind == exchange.KindStart && r.Start.Run == e.run:
+		e.judgeBy(e.settings.judging().encode()) // they may be longer than what a record keeps
 		e.live = true
 		e.batch = append(e.batch, e.mark(queued{live: true}))
+	case r.Kind == exchange.KindStart:
+		e.judgeBy(r.Start.Settings)
+	case r.Kind > exchange.KindStop && !e.newer:
+		e.newer = true
+		e.log.Warn("the journal holds records that this Modtap doesn't know: a newer one wrote them; what they say is left out", zap.Uint8("kind", uint8(r.Kind)))
 	}
 	if len(e.batch) == 0 {
 		return
@@ -170,7 +178,11 @@ func (e *Engine) add(told *signal.Told) {
 
 // mark sets where in the order of telling item stands.
 func (e *Engine) mark(item queued) queued {
-	item.seq, item.at, item.byPosition = e.seq, e.read, e.byPosition
+	item.place = place{seq: e.seq, at: e.read, nth: math.MaxUint32} // a mark stands behind all
+	if item.told != nil {
+		item.nth = uint32(len(e.batch)) + 1
+	}
+	item.byPosition = e.byPosition
 	return item
 }
 
@@ -181,7 +193,7 @@ func (e *Engine) checkpoint() {
 	}
 	e.keeper.pending.Add(1)
 	began := time.Now()
-	c := &checkpoint{Position: e.read, Seq: e.seq, complete: e.keeper.complete}
+	c := &checkpoint{Position: e.read, Seq: e.seq, Judging: e.judging, complete: e.keeper.complete}
 	if e.settings.Dir != "" {
 		if err := e.fill(c); err != nil {
 			e.log.Error("what is known of exchanges can't be kept", zap.Error(err))

@@ -8,11 +8,16 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"net/url"
 	"path/filepath"
+	"slices"
 	"strings"
+
+	"go.uber.org/zap"
 
 	"github.com/modtap/modtap/internal/chain"
 	"github.com/modtap/modtap/internal/exchange"
+	"github.com/modtap/modtap/internal/redact"
 	"github.com/modtap/modtap/internal/session"
 	"github.com/modtap/modtap/receivers/goproxyreceiver/internal/embedded"
 )
@@ -26,23 +31,18 @@ func (r *goproxyReceiver) newBackend(ctx context.Context, l *listener) (backend,
 	case r.cfg.Upstream == Embedded:
 		return r.newEmbedded(ctx, l)
 	}
-	upstream, err := upstreamURL(r.cfg.Upstream)
+	upstream, err := r.cfg.beside(owns(r.listeners))
 	if err != nil {
 		return nil, "", fmt.Errorf("upstream: %w", err)
-	}
-	if list, err := chain.Parse(upstream.String()); err == nil {
-		if _, left := list.Without(owns(r.listeners)); len(left) > 0 {
-			return nil, "", fmt.Errorf("upstream: %s is Modtap's own address; name the proxy beside it, or leave MODTAP_UPSTREAM unset for the embedded one", upstream.Redacted())
-		}
 	}
 	tlsConfig, err := r.cfg.Forward.TLS.LoadTLSConfig(ctx)
 	if err != nil {
 		return nil, "", fmt.Errorf("forward::tls: %w", err)
 	}
 	f := newForwarder(upstream, r.cfg.Forward, tlsConfig)
-	f.propagator, f.via, f.now, f.guard = p, via, r.engine.Now, r.guard()
+	f.propagator, f.via, f.identifier, f.now, f.guard = p, via, &l.handler.identifier, r.engine.Now, r.guard()
 	r.upstreams.watch(upstream.Hostname(), tlsConfig)
-	return f, "in front of " + upstream.Redacted(), nil
+	return f, "in front of " + redact.URL(upstream), nil
 }
 
 // embeddedBackend answers from the embedded caching proxy.
@@ -52,23 +52,68 @@ type embeddedBackend struct {
 	via        string
 }
 
-// chainSettings are those of the GOPROXY list behind l.
-func (r *goproxyReceiver) chainSettings(l *listener) embedded.Settings {
+// localOnly reports whether nobody on another machine can ask. A name that came in by
+// one listener goes out by another: through the proxy beside us a remote client names
+// hosts at a loopback egress too, so the most exposed listener counts.
+func (r *goproxyReceiver) localOnly() bool {
+	return !slices.ContainsFunc(r.listeners, func(l *listener) bool { return !isLoopback(l.addr()) })
+}
+
+// beside returns the URL of the proxy beside us, which isn't at one of our own addresses.
+func (c *Config) beside(own []string) (*url.URL, error) {
+	upstream, err := upstreamURL(c.Upstream)
+	if err != nil {
+		return nil, err
+	}
+	if list, err := chain.Parse(upstream.String()); err == nil {
+		if _, left := list.Without(own); len(left) > 0 {
+			return nil, fmt.Errorf("%s is Modtap's own address; name the proxy beside it, or leave MODTAP_UPSTREAM unset for the embedded one", redact.URL(upstream))
+		}
+	}
+	return upstream, nil
+}
+
+// leadBack returns where a GOPROXY list must not lead: to our own listeners, and, where
+// it is the user's own for go commands, to the proxy beside us, which asks the egress.
+func (c *Config) leadBack(own []string) []string {
+	if c.Upstream != Embedded && c.GOPROXY == "" {
+		if upstream, err := upstreamURL(c.Upstream); err == nil {
+			own = append(own, chain.Place(upstream))
+		}
+	}
+	return own
+}
+
+// mayGoRound warns where the list that was written for the egress names the proxy beside
+// us: unless that proxy asks somebody else for what it is asked by us, there is no end.
+func (r *goproxyReceiver) mayGoRound(list chain.List) {
+	upstream, err := upstreamURL(r.cfg.Upstream)
+	if r.cfg.Upstream == Embedded || err != nil {
+		return
+	}
+	if _, left := list.Without([]string{chain.Place(upstream)}); len(left) > 0 {
+		r.log.Warn("the egress asks the proxy beside Modtap, which asks the egress: a request may go round without an end; name in goproxy (MODTAP_EGRESS_UPSTREAM) where modules come from",
+			zap.Strings("elements", left))
+	}
+}
+
+// chainSettings are those of the GOPROXY list.
+func (r *goproxyReceiver) chainSettings() embedded.Settings {
 	direct := r.cfg.DirectPatterns
-	if isLoopback(l.addr()) {
+	if r.localOnly() {
 		direct = "*"
 	}
 	s := embedded.Settings{
-		Dir: filepath.Join(r.state.dir, "cache"), GOPROXY: r.cfg.GOPROXY, OwnAddresses: owns(r.listeners),
-		DirectPatterns: direct, Guard: r.guard(), Logger: r.log,
+		Dir: filepath.Join(r.state.dir, "cache"), GOPROXY: r.cfg.GOPROXY, OwnAddresses: r.cfg.leadBack(owns(r.listeners)),
+		DirectPatterns: direct, Guard: guardChain(r.guard()), MaxSize: int64(r.cfg.Cache.MaxSize), Logger: r.log,
 	}
 	r.cfg.Chain.put(&s)
 	return s
 }
 
 func (r *goproxyReceiver) newEmbedded(ctx context.Context, l *listener) (backend, string, error) {
-	settings := r.chainSettings(l)
-	settings.MaxSize, settings.ListTTL = r.cfg.Cache.MaxSize, r.cfg.Cache.ListTTL
+	settings := r.chainSettings()
+	settings.ListTTL = r.cfg.Cache.ListTTL
 	proxy, err := embedded.New(ctx, settings)
 	if err != nil {
 		return nil, "", err
@@ -84,7 +129,7 @@ func leftOut(u chain.Upstream) string {
 	if len(u.LeftOut) == 0 {
 		return ""
 	}
-	note := "; left out of its GOPROXY list because it is Modtap itself: " + strings.Join(u.LeftOut, ", ")
+	note := "; left out of its GOPROXY list because it leads back to Modtap: " + strings.Join(u.LeftOut, ", ")
 	if u.Builtin {
 		note += "; using go's own default " + u.List.String()
 	}
@@ -106,7 +151,7 @@ func injector(ctx context.Context, x *transfer, p propagator, via string) func(h
 func (b *embeddedBackend) close() { b.proxy.Close() }
 
 func (b *embeddedBackend) serve(w http.ResponseWriter, r *http.Request, x *transfer) {
-	account := &embedded.Account{Span: x.begin.Span, Inject: injector(r.Context(), x, b.propagator, b.via)}
+	account := &embedded.Account{Span: x.begin.Span, Phases: &x.phases, Inject: injector(r.Context(), x, b.propagator, b.via)}
 	b.proxy.ServeHTTP(w, r.WithContext(embedded.NewContext(r.Context(), account)))
 	if account.Result == "" { // no file of the protocol: nothing to look up
 		account.Result = exchange.Bypass

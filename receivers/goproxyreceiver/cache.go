@@ -8,16 +8,16 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/modtap/modtap/internal/bytesize"
 	"github.com/modtap/modtap/internal/signal"
 )
 
 // CacheConfig is the embedded proxy's cache.
 type CacheConfig struct {
-	// MaxSize is how many bytes of files are kept; beyond it the least recently used
-	// ones are evicted, exact to a minute. Zero: no bound. What fetches from version
-	// control and the verified part of the checksum database need isn't part of it.
-	// Default: 10737418240 (10 GiB).
-	MaxSize int64 `mapstructure:"max_size"`
+	// MaxSize is how many bytes of the disk files take, their directories and what is
+	// being fetched included; beyond it the least recently used files are evicted,
+	// exact to a minute. Zero: no bound. Default: 10GiB.
+	MaxSize bytesize.Size `mapstructure:"max_size"`
 	// ListTTL is how long the answer to a list, @latest or a query such as a branch
 	// is served without asking upstream again. Default: 0, it is asked each time.
 	ListTTL time.Duration `mapstructure:"list_ttl"`
@@ -26,7 +26,7 @@ type CacheConfig struct {
 func (c *CacheConfig) validate() error {
 	var errs []error
 	if c.MaxSize < 0 {
-		errs = append(errs, fmt.Errorf("cache::max_size: %d is no size in bytes; write for example 10737418240, or 0 for no bound", c.MaxSize))
+		errs = append(errs, fmt.Errorf("cache::max_size: %d is no size in bytes; write for example 10GiB, or 0 for no bound", c.MaxSize))
 	}
 	if err := checkDuration(c.ListTTL); err != nil {
 		errs = append(errs, fmt.Errorf("cache::list_ttl: %w", err))

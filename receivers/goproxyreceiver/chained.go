@@ -8,9 +8,11 @@ import (
 	"errors"
 	"net/http"
 
+	"github.com/modtap/modtap/internal/cache"
 	"github.com/modtap/modtap/internal/chain"
 	"github.com/modtap/modtap/internal/exchange"
 	"github.com/modtap/modtap/internal/goproxy"
+	"github.com/modtap/modtap/internal/phase"
 	"github.com/modtap/modtap/receivers/goproxyreceiver/internal/embedded"
 )
 
@@ -23,11 +25,12 @@ type chained struct {
 }
 
 func (r *goproxyReceiver) newChained(ctx context.Context, l *listener) (backend, string, error) {
-	c, err := embedded.NewChain(ctx, r.chainSettings(l))
+	c, err := embedded.NewChain(ctx, r.chainSettings())
 	if err != nil {
 		return nil, "", err
 	}
 	r.upstreams.chains = append(r.upstreams.chains, c.Hosts)
+	r.mayGoRound(c.Upstream.List)
 	b := &chained{chain: c, propagator: l.handler.propagator, via: l.handler.via}
 	return b, "to " + c.Upstream.List.String() + leftOut(c.Upstream), nil
 }
@@ -43,25 +46,28 @@ var passedOn = []string{
 
 func (b *chained) serve(w http.ResponseWriter, r *http.Request, x *transfer) {
 	trail := &chain.Trail{Inject: injector(r.Context(), x, b.propagator, b.via)}
-	broke := false
-	err := b.ask(chain.NewContext(r.Context(), trail), r, x.request, func(a *chain.Answer) error {
+	var body *movingBody // of the answer that is sent on
+	ctx := phase.NewContext(chain.NewContext(r.Context(), trail), &x.phases)
+	err := b.ask(ctx, r, x.request, func(a *chain.Answer) error {
 		x.end.Cache.Headers = evidence(a.Header)
-		putHeader(w.Header(), a.Response, r.ProtoMajor)
+		trailers := putHeader(w.Header(), a.Response, r.ProtoMajor)
+		w.Header().Add("Cache-Status", cache.Mark(b.via, x.begin.Span.SpanID))
 		w.WriteHeader(a.StatusCode)
-		if _, err := stream(w, a.Response); err != nil {
-			broke = true
+		body = &movingBody{body: a.Body}
+		if _, err := stream(w, body, a.ContentLength); err != nil {
 			return chain.Stop(err) // part of it is sent: no other element can take its place
 		}
+		trailers.put(w.Header(), a.Response)
 		return nil
 	})
 	x.end.Attempts = trail.Take()
 	switch {
 	case err == nil:
-	case r.Context().Err() != nil, errors.Is(err, errClient):
-		x.end.Disposition = exchange.ClientGone
+	case body != nil:
+		x.end.Disposition, x.end.Error = body.fault(r.Context(), err)
 		panic(http.ErrAbortHandler)
-	case broke:
-		x.end.Disposition, x.end.Error = exchange.UpstreamBroke, chain.Word(err)
+	case r.Context().Err() != nil:
+		x.end.Disposition = exchange.ClientGone
 		panic(http.ErrAbortHandler)
 	default:
 		b.refuse(w, x, err)
@@ -70,23 +76,23 @@ func (b *chained) serve(w http.ResponseWriter, r *http.Request, x *transfer) {
 
 // ask sends the request into the list.
 func (b *chained) ask(ctx context.Context, r *http.Request, req goproxy.Request, accept func(*chain.Answer) error) error {
-	header := make(http.Header)
+	header := http.Header{"Connection": r.Header["Connection"]}
 	for _, name := range passedOn {
 		if values := r.Header[name]; values != nil {
 			header[name] = values
 		}
 	}
+	removeHopByHop(header)
 	switch {
 	case req.Operation != goproxy.SumDB:
-		return b.chain.Do(ctx, chain.Request{File: r.URL.EscapedPath()[1:], Method: r.Method, Header: header}, accept)
+		return b.chain.Do(ctx, chain.Request{Request: req, Method: r.Method, Header: header}, accept)
 	case req.SumDBKind == goproxy.SumDBSupported:
 		if _, err := b.chain.SumDBSupported(ctx, req.SumDB); err != nil {
 			return err
 		}
 		return accept(&chain.Answer{Response: &http.Response{StatusCode: http.StatusOK, Header: http.Header{}, Body: http.NoBody}})
 	}
-	path := req.File()[len("sumdb/"+req.SumDB+"/"):]
-	return b.chain.SumDB(ctx, req.SumDB, path, accept)
+	return b.chain.SumDB(ctx, req, accept)
 }
 
 // refuse answers with what the deciding element said.
@@ -94,6 +100,9 @@ func (b *chained) refuse(w http.ResponseWriter, x *transfer, err error) {
 	status, text := http.StatusBadGateway, "the upstream could not be asked"
 	if e, ok := errors.AsType[*chain.Error](err); ok {
 		status, text = e.Status(), e.Error()
+		if e.RetryAfter != "" {
+			w.Header().Set("Retry-After", e.RetryAfter)
+		}
 		if e.Code == 0 {
 			x.end.Error = e.Word
 		}

@@ -14,6 +14,8 @@ import (
 	"strings"
 
 	"github.com/modtap/modtap/internal/exchange"
+	"github.com/modtap/modtap/internal/goauth"
+	"github.com/modtap/modtap/internal/redact"
 	"github.com/modtap/modtap/internal/session"
 )
 
@@ -43,18 +45,22 @@ type identifier struct {
 	trusted  []netip.Prefix
 	header   string // that names the client; empty: none
 	identity Identity
-	key      []byte // of the hash
+	users    bool   // of Basic authorization are told like other names; else as a hash
+	key      []byte // of the hash that is told
+	judging  []byte // the key of the hash that isn't; see judgingKey
 }
 
 // client returns who sent r, as the policy lets it be told, and what tells that
-// client from others.
-func (i *identifier) client(r *http.Request) (exchange.Client, session.Key) {
-	key := session.Key{UserAgent: r.UserAgent(), Identity: i.name(r)}
+// client from others, as nobody is told. direct is true if the connection is the
+// client's own, as far as configuration and header say: a proxy's is shared by many.
+func (i *identifier) client(r *http.Request) (c exchange.Client, key session.Key, direct bool) {
+	name, open := i.name(r)
+	key = session.Key{UserAgent: r.UserAgent(), Identity: name, Owner: r.Header.Get(goauth.HeaderOwner)}
 	peer, err := netip.ParseAddrPort(r.RemoteAddr)
 	if err == nil {
 		key.Address = i.origin(peer.Addr().Unmap(), r.Header)
+		direct = !i.trusts(peer.Addr().Unmap()) && !relayed(r)
 	}
-	var c exchange.Client
 	switch i.identity {
 	case IdentityNone:
 	case IdentityHash:
@@ -65,7 +71,9 @@ func (i *identifier) client(r *http.Request) (exchange.Client, session.Key) {
 			c.Name = i.hash([]byte(key.Identity))
 		}
 	default:
-		c.Name = key.Identity
+		if c.Name = name; !open && name != "" {
+			c.Name = i.hash([]byte(name))
+		}
 		if err != nil {
 			break
 		}
@@ -74,7 +82,32 @@ func (i *identifier) client(r *http.Request) (exchange.Client, session.Key) {
 			c.Port = peer.Port()
 		}
 	}
-	return c, key
+	return c, key, direct
+}
+
+// judgingKey derives the key of what judges from the instance's: what judges and what
+// is told can't be compared, whatever a client calls itself.
+func judgingKey(instance []byte) []byte {
+	mac := hmac.New(sha256.New, instance)
+	mac.Write([]byte("modtap: clients, for judging"))
+	return mac.Sum(nil)
+}
+
+// clientKey returns what tells the client of key from others under every policy. The
+// secret stands first and most of the sum is left out, so this is as good as HMAC
+// (https://www.rfc-editor.org/rfc/rfc2104), and several times faster.
+func (i *identifier) clientKey(key *session.Key) (out exchange.ClientKey) {
+	var buf [256]byte
+	b := append(buf[:0], i.judging...)
+	b = append(b, byte(key.Address.BitLen()))
+	address := key.Address.As16()
+	b = append(b, address[:]...)
+	b = append(b, key.Address.Zone()...)
+	b = append(b, 0)
+	b = append(b, key.Identity...)
+	sum := sha256.Sum256(b)
+	copy(out[:], sum[:])
+	return out
 }
 
 func (i *identifier) hash(b []byte) string {
@@ -84,32 +117,32 @@ func (i *identifier) hash(b []byte) string {
 }
 
 // name returns who the client says to be: what the configured header holds, else
-// the common name of its certificate, else the user of Basic authorization.
-func (i *identifier) name(r *http.Request) string {
-	name := ""
+// the common name of its certificate, else the user of Basic authorization. open
+// tells whether it may be told as it is: a user of Basic may be a token.
+func (i *identifier) name(r *http.Request) (name string, open bool) {
+	open = true
 	if i.header != "" {
 		name = r.Header.Get(i.header)
 	}
 	if name == "" && r.TLS != nil && len(r.TLS.VerifiedChains) > 0 {
 		name = r.TLS.VerifiedChains[0][0].Subject.CommonName
 	}
-	if name == "" {
-		name = basicUser(r)
+	if name == "" && len(r.Header["Authorization"]) > 0 {
+		var password string
+		name, password, _ = r.BasicAuth()
+		open = i.users && isPassword(password)
 	}
-	return strings.ToValidUTF8(name, "\uFFFD")
+	return strings.ToValidUTF8(name, "\uFFFD"), open && !redact.IsToken(name)
 }
 
-// basicUser returns the user of Basic authorization. Where there is no password,
-// or the one that says so, the user is a token and a secret.
-func basicUser(r *http.Request) string {
-	if len(r.Header["Authorization"]) == 0 {
-		return ""
+// isPassword tells a password from what is put in its place where the user is a
+// token: nothing, a letter, a word for it.
+func isPassword(password string) bool {
+	switch strings.ToLower(password) {
+	case "x-oauth-basic", "x-access-token", "oauth2", "token", "api_token", "unused", "none", "null", "password":
+		return false
 	}
-	user, password, _ := r.BasicAuth()
-	if password == "" || password == "x-oauth-basic" {
-		return ""
-	}
-	return user
+	return len(password) >= 4
 }
 
 // origin walks the forwarding headers from the nearest hop away from us for as

@@ -16,7 +16,7 @@ import (
 )
 
 func clientOf(i identifier, remote string, h http.Header) exchange.Client {
-	c, _ := i.client(&http.Request{RemoteAddr: remote, Header: h})
+	c, _, _ := i.client(&http.Request{RemoteAddr: remote, Header: h})
 	return c
 }
 
@@ -134,4 +134,28 @@ func FuzzForwarded(f *testing.F) {
 		h["X-Forwarded-For"] = append(h["X-Forwarded-For"], "198.51.100.7")
 		assert.Equal(t, exchange.Client{Address: "198.51.100.7"}, clientOf(trusted, "10.0.0.1:1", h), "what stands left of an untrusted hop is never believed")
 	})
+}
+
+// TestWhoseConnection: that of a trusted proxy is nobody's own, whatever it says, nor
+// that of one that says so.
+func TestWhoseConnection(t *testing.T) {
+	trusted, err := prefixes([]string{"10.0.0.0/8"})
+	require.NoError(t, err)
+	for _, identity := range []Identity{IdentityFull, IdentityHash, IdentityNone} {
+		i := identifier{trusted: trusted, identity: identity}
+		for remote, want := range map[string]bool{"203.0.113.9:1": true, "10.0.0.1:1": false, "[::ffff:10.0.0.1]:1": false, "pipe": false} {
+			_, _, direct := i.client(&http.Request{RemoteAddr: remote})
+			assert.Equal(t, want, direct, "%s, %s", identity, remote)
+			for _, name := range []string{"X-Forwarded-For", "Forwarded", "Via"} {
+				_, _, direct := i.client(&http.Request{RemoteAddr: remote, Header: http.Header{name: {"203.0.113.9"}}})
+				assert.False(t, direct, "%s, %s, %s", identity, remote, name)
+			}
+			for _, spoken := range []string{"1.0", "1.1", "2.0"} {
+				for agent, says := range map[string]string{"Go-http-client/1.1": "1.1", "Go-http-client/2.0": "2.0", "GoCommand/1": spoken, "curl/2.0": spoken} {
+					_, _, direct := i.client(&http.Request{RemoteAddr: remote, Proto: "HTTP/" + spoken, Header: http.Header{"User-Agent": {agent}}})
+					assert.Equal(t, want && says == spoken, direct, "%s, %s, %s over HTTP/%s", identity, remote, agent, spoken)
+				}
+			}
+		}
+	}
 }

@@ -18,8 +18,12 @@ import (
 	"go.opentelemetry.io/collector/config/configoptional"
 	"go.opentelemetry.io/collector/config/configtls"
 
+	"github.com/modtap/modtap/internal/bytesize"
 	"github.com/modtap/modtap/internal/chain"
 	"github.com/modtap/modtap/internal/exchange"
+	"github.com/modtap/modtap/internal/frontdoor"
+	"github.com/modtap/modtap/internal/netaddr"
+	"github.com/modtap/modtap/internal/redact"
 	"github.com/modtap/modtap/internal/signal"
 )
 
@@ -42,13 +46,13 @@ type Config struct {
 	Egress ListenerConfig `mapstructure:"egress"`
 	// UnseenPatterns are the module path prefixes that the proxy beside us fetches
 	// past the egress: its own GONOPROXY or GOPRIVATE. Default: not known; a hit is
-	// then claimed only for modules that were seen at the egress.
+	// then claimed only for what was seen to be fetched or answered before.
 	UnseenPatterns *string `mapstructure:"unseen_patterns"`
 	// SharedStorage says that others fill the storage of the proxy beside us too,
 	// so that no hit can be claimed from the egress. Default: false.
 	SharedStorage bool `mapstructure:"shared_storage"`
-	// WiringMemory is how long an egress request proves that the proxy beside us
-	// is wired to the egress. Default: 24h.
+	// WiringMemory is how long what was seen of the proxy beside us, and of a file in
+	// it, proves anything. Default: 24h.
 	WiringMemory time.Duration `mapstructure:"wiring_memory"`
 	// Upstream is what answers: "embedded", or the URL of the proxy beside us.
 	// Default: embedded.
@@ -59,10 +63,14 @@ type Config struct {
 	// (https://go.dev/ref/mod#environment-variables). Default: the user's
 	// `go env GOPROXY`.
 	GOPROXY string `mapstructure:"goproxy"`
-	// DirectPatterns are module path prefixes, as in GOPRIVATE, that the embedded
-	// proxy may fetch from version control for clients on other machines. Default:
-	// none; on a loopback listener every module may be.
+	// DirectPatterns are module path prefixes, as in GOPRIVATE, that may be fetched from
+	// version control for clients on other machines. Default: none; where all listeners
+	// are on loopback every module may be.
 	DirectPatterns string `mapstructure:"direct_patterns"`
+	// AllowedHosts are the names, as in Host, that a loopback listener answers to
+	// besides loopback's own: names, addresses, *.name for all below it, * for all.
+	// Listeners at other addresses answer to every name. Default: none.
+	AllowedHosts []string `mapstructure:"allowed_hosts"`
 	// TrustedProxies are the addresses or networks whose Forwarded and
 	// X-Forwarded-For headers tell client.address. Default: none.
 	TrustedProxies []string `mapstructure:"trusted_proxies"`
@@ -115,8 +123,11 @@ type ListenerConfig struct {
 	ReadHeaderTimeout time.Duration `mapstructure:"read_header_timeout"`
 	// IdleTimeout is how long an idle connection is kept. Default: 3m.
 	IdleTimeout time.Duration `mapstructure:"idle_timeout"`
+	// WriteTimeout is how long a client may take nothing of its answer: a slow download
+	// goes on as long as it moves. Zero: no bound. Default: 60s.
+	WriteTimeout time.Duration `mapstructure:"write_timeout"`
 	// MaxHeaderBytes bounds a request's header. Default: 65536.
-	MaxHeaderBytes int `mapstructure:"max_header_bytes"`
+	MaxHeaderBytes bytesize.Size `mapstructure:"max_header_bytes"`
 	// ShutdownTimeout is how long running downloads may take at a stop. Default: 30s.
 	ShutdownTimeout time.Duration `mapstructure:"shutdown_timeout"`
 }
@@ -129,12 +140,15 @@ type ForwardConfig struct {
 	DialTimeout time.Duration `mapstructure:"dial_timeout"`
 	// ResponseHeaderTimeout bounds the time to the answer's header. Default: 5m.
 	ResponseHeaderTimeout time.Duration `mapstructure:"response_header_timeout"`
+	// IdleBodyTimeout bounds the time for the next bytes of its body; the client then
+	// sees a broken transfer. Zero: no bound. Default: 60s.
+	IdleBodyTimeout time.Duration `mapstructure:"idle_body_timeout"`
 }
 
 // JournalConfig bounds the journal.
 type JournalConfig struct {
 	// MaxSize is how many bytes of records are kept at most. Default: 256 MiB.
-	MaxSize int64 `mapstructure:"max_size"`
+	MaxSize bytesize.Size `mapstructure:"max_size"`
 }
 
 var _ component.Config = (*Config)(nil)
@@ -153,6 +167,7 @@ func createDefaultConfig() component.Config {
 			TLS:                   configtls.NewDefaultClientConfig(),
 			DialTimeout:           10 * time.Second,
 			ResponseHeaderTimeout: 5 * time.Minute,
+			IdleBodyTimeout:       time.Minute,
 		},
 		Sessions:     defaultSessions(),
 		Propagators:  []string{"tracecontext"},
@@ -173,6 +188,7 @@ func defaultListener(endpoint string) ListenerConfig {
 		TLS:               configoptional.Default(configtls.NewDefaultServerConfig()),
 		ReadHeaderTimeout: 10 * time.Second,
 		IdleTimeout:       3 * time.Minute,
+		WriteTimeout:      time.Minute,
 		MaxHeaderBytes:    64 << 10,
 		ShutdownTimeout:   30 * time.Second,
 	}
@@ -219,6 +235,9 @@ func (c *Config) Validate() error {
 			errs = append(errs, fmt.Errorf("goproxy: %w", err))
 		}
 	}
+	if err := frontdoor.Validate(c.AllowedHosts); err != nil {
+		errs = append(errs, fmt.Errorf("allowed_hosts: %w", err))
+	}
 	if _, err := prefixes(c.TrustedProxies); err != nil {
 		errs = append(errs, fmt.Errorf("trusted_proxies: %w", err))
 	}
@@ -237,13 +256,14 @@ func (c *Config) Validate() error {
 		{"hold", c.Hold},
 		{"forward::dial_timeout", c.Forward.DialTimeout},
 		{"forward::response_header_timeout", c.Forward.ResponseHeaderTimeout},
+		{"forward::idle_body_timeout", c.Forward.IdleBodyTimeout},
 	} {
 		if err := checkDuration(d.value); err != nil {
 			errs = append(errs, fmt.Errorf("%s: %w", d.key, err))
 		}
 	}
 	if c.Journal.MaxSize <= 0 {
-		errs = append(errs, fmt.Errorf("journal::max_size: %d is no size in bytes; write for example 268435456", c.Journal.MaxSize))
+		errs = append(errs, fmt.Errorf("journal::max_size: %d is no size in bytes; write for example 256MiB", c.Journal.MaxSize))
 	}
 	errs = append(errs, c.Sessions.validate(), c.Cache.validate(), c.HeavyHitters.validate(), c.validateLeaks(), c.Chain.validate())
 	return errors.Join(errs...)
@@ -277,7 +297,7 @@ func (l *ListenerConfig) validate(key string) error {
 		key   string
 		value time.Duration
 	}{
-		{"read_header_timeout", l.ReadHeaderTimeout}, {"idle_timeout", l.IdleTimeout}, {"shutdown_timeout", l.ShutdownTimeout},
+		{"read_header_timeout", l.ReadHeaderTimeout}, {"idle_timeout", l.IdleTimeout}, {"write_timeout", l.WriteTimeout}, {"shutdown_timeout", l.ShutdownTimeout},
 	} {
 		if err := checkDuration(d.value); err != nil {
 			errs = append(errs, fmt.Errorf("%s::%s: %w", key, d.key, err))
@@ -294,21 +314,31 @@ func upstreamURL(s string) (*url.URL, error) {
 	const example = "write for example http://127.0.0.1:3000"
 	u, err := url.Parse(s)
 	switch {
+	case isList(s, u):
+		return nil, errors.New("is a GOPROXY list, but upstream (MODTAP_UPSTREAM) is the URL of the one proxy that Modtap stands in front of; " +
+			"for the embedded proxy write the list as goproxy (MODTAP_EGRESS_UPSTREAM) and leave upstream out")
 	case !strings.Contains(s, "://"):
-		return nil, fmt.Errorf("%q is neither %q nor a URL with a scheme; %s", s, Embedded, example)
+		return nil, fmt.Errorf("%q is neither %q nor a URL with a scheme; %s", redact.Address(s), Embedded, example)
 	case err != nil:
-		if parse, ok := errors.AsType[*url.Error](err); ok {
-			err = parse.Err // without the URL, which may hold a password
-		}
-		return nil, fmt.Errorf("unreadable URL: %w; %s", err, example)
+		// The reason in err quotes what may be part of a password.
+		return nil, fmt.Errorf("%q can't be read, special characters of user and password are written %%XX; %s", redact.Placeholder, example)
 	case u.Scheme != "http" && u.Scheme != "https":
-		return nil, fmt.Errorf("%q is no http or https URL; %s", u.Redacted(), example)
+		return nil, fmt.Errorf("%q is no http or https URL; %s", redact.URL(u), example)
 	case u.Host == "":
-		return nil, fmt.Errorf("%q names no host; %s", u.Redacted(), example)
+		return nil, fmt.Errorf("%q names no host; %s", redact.URL(u), example)
 	case u.RawQuery != "" || u.Fragment != "":
-		return nil, fmt.Errorf("%q has a query or a fragment; leave it out", u.Redacted())
+		return nil, fmt.Errorf("%q has a query or a fragment; leave it out", redact.URL(u))
+	}
+	if err := netaddr.CheckHost(u); err != nil {
+		return nil, fmt.Errorf("%q %w; %s", redact.URL(u), err, example)
 	}
 	return u, nil
+}
+
+// isList reports whether what should be one URL is a GOPROXY list; u is nil if it
+// is no URL. The path of a proxy has no comma.
+func isList(s string, u *url.URL) bool {
+	return netaddr.IsList(strings.TrimSpace(s), u) || u != nil && strings.ContainsAny(u.Path+u.Opaque, ",|")
 }
 
 func prefixes(trusted []string) ([]netip.Prefix, error) {

@@ -39,6 +39,7 @@ func TestConfig(t *testing.T) {
 				TLS:               configoptional.Default(configtls.NewDefaultServerConfig()),
 				ReadHeaderTimeout: 10 * time.Second,
 				IdleTimeout:       3 * time.Minute,
+				WriteTimeout:      time.Minute,
 				MaxHeaderBytes:    65536,
 				ShutdownTimeout:   30 * time.Second,
 			},
@@ -46,6 +47,7 @@ func TestConfig(t *testing.T) {
 				TLS:               configoptional.Default(configtls.NewDefaultServerConfig()),
 				ReadHeaderTimeout: 10 * time.Second,
 				IdleTimeout:       3 * time.Minute,
+				WriteTimeout:      time.Minute,
 				MaxHeaderBytes:    65536,
 				ShutdownTimeout:   30 * time.Second,
 			},
@@ -56,6 +58,7 @@ func TestConfig(t *testing.T) {
 				TLS:                   configtls.NewDefaultClientConfig(),
 				DialTimeout:           10 * time.Second,
 				ResponseHeaderTimeout: 5 * time.Minute,
+				IdleBodyTimeout:       time.Minute,
 			},
 			Sessions:     SessionsConfig{IdleGap: 5 * time.Second, MaxDuration: time.Hour, MaxOpen: 100_000},
 			Propagators:  []string{"tracecontext"},
@@ -94,6 +97,7 @@ func TestConfig(t *testing.T) {
 				TLS:               configoptional.Some(certificate),
 				ReadHeaderTimeout: 5 * time.Second,
 				IdleTimeout:       time.Minute,
+				WriteTimeout:      time.Minute,
 				MaxHeaderBytes:    8192,
 				ShutdownTimeout:   10 * time.Second,
 			},
@@ -102,6 +106,7 @@ func TestConfig(t *testing.T) {
 				TLS:               configoptional.Default(configtls.NewDefaultServerConfig()),
 				ReadHeaderTimeout: 10 * time.Second,
 				IdleTimeout:       3 * time.Minute,
+				WriteTimeout:      time.Minute,
 				MaxHeaderBytes:    65536,
 				ShutdownTimeout:   30 * time.Second,
 			},
@@ -109,7 +114,7 @@ func TestConfig(t *testing.T) {
 			SharedStorage:  true,
 			WiringMemory:   time.Hour,
 			Upstream:       "https://athens.example:3000/base",
-			Forward:        ForwardConfig{TLS: unverified, DialTimeout: time.Second, ResponseHeaderTimeout: time.Minute},
+			Forward:        ForwardConfig{TLS: unverified, DialTimeout: time.Second, ResponseHeaderTimeout: time.Minute, IdleBodyTimeout: time.Minute},
 			GOPROXY:        "https://proxy.example|direct",
 			DirectPatterns: "git.example",
 			TrustedProxies: []string{"10.0.0.0/8", "::1"},
@@ -160,10 +165,10 @@ func TestConfigFaults(t *testing.T) {
 		"max_header_bytes":        "ingress::max_header_bytes: -1 is negative",
 		"upstream_without_scheme": `upstream: "athens.example:3000" is neither "embedded" nor a URL with a scheme; write for example http://127.0.0.1:3000`,
 		"upstream_name":           `upstream: "athens" is neither "embedded" nor a URL with a scheme; write for example http://127.0.0.1:3000`,
-		"upstream_other_scheme":   `upstream: "ftp://user:xxxxx@athens.example" is no http or https URL; write for example http://127.0.0.1:3000`,
+		"upstream_other_scheme":   `upstream: "ftp://athens.example" is no http or https URL; write for example http://127.0.0.1:3000`,
 		"upstream_without_host":   `upstream: "http:///path" names no host; write for example http://127.0.0.1:3000`,
-		"upstream_query":          `upstream: "http://user:xxxxx@athens.example?a=b" has a query or a fragment; leave it out`,
-		"upstream_unreadable":     `upstream: unreadable URL: invalid port ":port" after host; write for example http://127.0.0.1:3000`,
+		"upstream_query":          `upstream: "http://athens.example" has a query or a fragment; leave it out`,
+		"upstream_unreadable":     `upstream: "(URL)" can't be read, special characters of user and password are written %XX; write for example http://127.0.0.1:3000`,
 		"goproxy":                 "goproxy: ",
 		"trusted_proxies":         `trusted_proxies: "proxy.example" is neither an address nor a network; write for example 10.0.0.0/8`,
 		"client_header":           `client_header: "X Client" is no name of a header; write for example X-Forwarded-User`,
@@ -172,8 +177,8 @@ func TestConfigFaults(t *testing.T) {
 			"sessions::max_open: 0 is no number of sessions; write for example 100000",
 		"propagators":    `propagators: unknown value "xray": write tracecontext, b3, b3multi or jaeger`,
 		"no_propagators": "propagators: empty: name at least tracecontext",
-		"journal":        "journal::max_size: 0 is no size in bytes; write for example 268435456",
-		"cache": "cache::max_size: -1 is no size in bytes; write for example 10737418240, or 0 for no bound\n" +
+		"journal":        "journal::max_size: 0 is no size in bytes; write for example 256MiB",
+		"cache": "cache::max_size: -1 is no size in bytes; write for example 10GiB, or 0 for no bound\n" +
 			"cache::list_ttl: -1s is negative",
 		"leak_patterns":    `leak_patterns: "[corp" is no pattern: syntax error in pattern`,
 		"leak_action":      `unknown value "drop": write report or block`,
@@ -188,7 +193,7 @@ func TestConfigFaults(t *testing.T) {
 			"chain::tls::insecure: an element's scheme says whether TLS is used; leave it out",
 		"several": "service_name: empty: name the observed proxy\n" +
 			`upstream: "athens" is neither "embedded" nor a URL with a scheme; write for example http://127.0.0.1:3000` + "\n" +
-			"settle: -1s is negative\nhold: -1s is negative\nforward::dial_timeout: -1s is negative\nforward::response_header_timeout: -1s is negative",
+			"settle: -1s is negative\nhold: -1s is negative\nforward::dial_timeout: -1s is negative\nforward::response_header_timeout: -1s is negative\nforward::idle_body_timeout: -1s is negative",
 	} {
 		t.Run(id, func(t *testing.T) {
 			cfg, err := load(t, "faults.yaml", "goproxy/"+id)

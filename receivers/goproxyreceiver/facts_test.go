@@ -56,7 +56,7 @@ func TestWhatIsToldOfAnExchange(t *testing.T) {
 		{name: "early hints", origin: raw("HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n" + plain), status: 200, bytes: 5, outcome: "ok", attempt: &attempt{status: 200, bytes: 5}},
 		{name: "not found", origin: raw(text("404 Not Found", "none")), status: 404, bytes: 4, outcome: "not_found", attempt: &attempt{status: 404, bytes: 4, word: "404"}},
 		{name: "gone", origin: raw(text("410 Gone", "gone")), status: 410, bytes: 4, outcome: "not_found", attempt: &attempt{status: 410, bytes: 4, word: "410"}},
-		{name: "forbidden", origin: raw(text("403 Forbidden", "no")), status: 403, bytes: 2, outcome: "refused", attempt: &attempt{status: 403, bytes: 2, word: "403"}},
+		{name: "forbidden", origin: raw(text("403 Forbidden", "no")), status: 403, bytes: 2, outcome: "denied", attempt: &attempt{status: 403, bytes: 2, word: "403"}},
 		{name: "upstream failed", origin: raw(text("503 Service Unavailable", "busy")), status: 503, bytes: 4, outcome: "upstream_error", word: "503", attempt: &attempt{status: 503, bytes: 4, word: "503"}},
 		{name: "upstream broke", origin: breaking(answer("200 OK", "Content-Length: 100")+"half", true), status: 200, bytes: 4, outcome: "upstream_error", word: "connection_reset", attempt: &attempt{status: 200, bytes: 4, word: "connection_reset"}},
 		{name: "upstream ended early", origin: breaking(answer("200 OK", chunked)+"4\r\nhalf\r\n", false), status: 200, bytes: 4, outcome: "upstream_error", word: "connection_reset", attempt: &attempt{status: 200, bytes: 4, word: "connection_reset"}},
@@ -234,6 +234,7 @@ func TestEachExchangeIsCounted(t *testing.T) {
 		"http.server.request.duration": n, "http.server.response.body.size": n,
 		"http.client.request.duration": n, "http.client.response.body.size": n,
 		"goproxy.session.duration": 1, "goproxy.session.requests": 1,
+		"goproxy.phase.duration": 4 * n, // journal, upstream, download, send
 	}, counts)
 }
 
@@ -248,6 +249,8 @@ func (r *recorded) Begin(b *exchange.Begin, _ goproxy.Operation) { r.begins = ap
 func (r *recorded) End(_ *exchange.Begin, _ goproxy.Operation, e *exchange.End) {
 	r.ends = append(r.ends, *e)
 }
+
+func (r *recorded) Left(exchange.Session) {}
 
 func (r *recorded) Now() exchange.Time { return exchange.Time(time.Now().UnixNano()) }
 

@@ -4,37 +4,42 @@
 package goproxyreceiver
 
 import (
+	"context"
 	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
-	"maps"
 	"net"
 	"net/http"
 	"net/http/httptrace"
-	"net/textproto"
 	"net/url"
 	"strconv"
-	"strings"
 	"sync"
 	"time"
 
 	"github.com/modtap/modtap/internal/cache"
 	"github.com/modtap/modtap/internal/chain"
 	"github.com/modtap/modtap/internal/exchange"
+	"github.com/modtap/modtap/internal/leak"
+	"github.com/modtap/modtap/internal/outbound"
+	"github.com/modtap/modtap/internal/session"
 )
 
 // forwarder passes requests on to the proxy beside us and streams its answers
-// back. What it changes is design.md's list and nothing else: hop-by-hop
-// headers, trace headers and Via upstream; the answer stays as it is.
+// back. What it changes is the list in README.md and nothing else: hop-by-hop
+// headers, trace headers, who asked and Via upstream; the answer stays as it is.
 type forwarder struct {
 	upstream   *url.URL
+	base       string // its path, without a slash at the end
+	absolute   bool   // an HTTP proxy stands before it
 	address    string
 	port       uint16
-	transport  *http.Transport
+	transport  *outbound.Transport
 	propagator propagator
 	via        string
-	guard      func(*url.URL) error
+	identifier *identifier
+	guard      leak.Guard
+	idle       time.Duration // of a body; zero: no end
 	now        func() exchange.Time
 }
 
@@ -43,43 +48,53 @@ func newForwarder(upstream *url.URL, cfg ForwardConfig, tlsConfig *tls.Config) *
 	if port == 0 {
 		port = map[string]uint64{"http": 80, "https": 443}[upstream.Scheme]
 	}
+	transport := outbound.New(outbound.Settings{Dial: cfg.DialTimeout, Header: cfg.ResponseHeaderTimeout, TLS: tlsConfig})
+	transport.DisableCompression = true
+	transport.MaxIdleConnsPerHost = 256
+	transport.WriteBufferSize, transport.ReadBufferSize = 4<<10, 16<<10
 	return &forwarder{
-		upstream: upstream,
-		address:  upstream.Hostname(),
-		guard:    func(*url.URL) error { return nil },
-		port:     uint16(port),
-		transport: &http.Transport{
-			DialContext:           (&net.Dialer{Timeout: cfg.DialTimeout}).DialContext,
-			TLSClientConfig:       tlsConfig,
-			TLSHandshakeTimeout:   cfg.DialTimeout,
-			ResponseHeaderTimeout: cfg.ResponseHeaderTimeout,
-			Proxy:                 http.ProxyFromEnvironment,
-			ForceAttemptHTTP2:     true,
-			DisableCompression:    true,
-			MaxIdleConnsPerHost:   256,
-			IdleConnTimeout:       90 * time.Second,
-			WriteBufferSize:       4 << 10,
-			ReadBufferSize:        16 << 10,
-		},
+		upstream:  upstream,
+		base:      basePath(upstream),
+		absolute:  viaProxy(upstream, http.ProxyFromEnvironment),
+		address:   upstream.Hostname(),
+		port:      uint16(port),
+		transport: transport,
+		idle:      cfg.IdleBodyTimeout,
 	}
 }
 
 func (f *forwarder) close() { f.transport.CloseIdleConnections() }
 
 func (f *forwarder) serve(w http.ResponseWriter, r *http.Request, x *transfer) {
+	if f.leavesBase(r) {
+		x.end.Disposition = exchange.Refused
+		refuse(w, http.StatusBadRequest, "dot segment in the target refused: write the path that you mean, without .. and ., in whatever spelling")
+		return
+	}
 	x.end.Attempts = []exchange.Attempt{{
-		Start: f.now(), Method: r.Method, URL: f.recorded(r.URL), Address: f.address, Port: f.port,
+		Start: f.now(), Method: r.Method, URL: f.recorded(r), Address: f.address, Port: f.port,
 		Span: exchange.Span{SpanID: x.hop},
 	}}
 	at := &x.end.Attempts[0]
 	defer func() { at.Duration = f.now().Sub(at.Start) }()
-	if err := f.guard(f.target(r)); err != nil {
+	var err error
+	if at.Leak, err = f.judge(r, x.request); err != nil {
 		f.blocked(w, x, err)
 		return
 	}
 
-	early := &earlyHints{w: w}
-	answer, err := f.transport.RoundTrip(f.request(r, x, at, early))
+	early := &earlyHints{w: w, none: !r.ProtoAtLeast(1, 1)}
+	ctx, cancel := context.WithCancelCause(r.Context()) // who leaves, cancels
+	defer cancel(nil)
+	waits := x.phases.Enter(exchange.PhaseUpstream)
+	answer, err := f.transport.Send(f.request(ctx, r, x, at, early))
+	if outbound.Stale(err) && r.Context().Err() == nil {
+		at = f.again(x, at, err)
+		out := f.request(ctx, r, x, at, early)
+		out.Close = true
+		answer, err = f.transport.Send(out)
+	}
+	waits.Leave()
 	early.end()
 	if err != nil {
 		f.unanswered(w, r, x, err)
@@ -94,28 +109,30 @@ func (f *forwarder) serve(w http.ResponseWriter, r *http.Request, x *transfer) {
 	at.Status = answer.StatusCode
 	x.end.Cache.Headers = evidence(answer.Header)
 
-	announced := len(answer.Trailer)
-	putHeader(w.Header(), answer, r.ProtoMajor)
+	trailers := putHeader(w.Header(), answer, r.ProtoMajor)
 	w.WriteHeader(answer.StatusCode)
-	at.BodySize, err = stream(w, answer)
+	body := movingBody{body: answer.Body, idle: f.idle, cancel: cancel}
+	reads := x.phases.Enter(exchange.PhaseDownload)
+	at.BodySize, err = stream(w, &body, answer.ContentLength)
+	reads.Leave()
 	if err != nil {
-		if r.Context().Err() != nil || errors.Is(err, errClient) {
-			x.end.Disposition = exchange.ClientGone
-		} else {
-			at.Error = chain.Word(err)
-			x.end.Disposition, x.end.Error = exchange.UpstreamBroke, at.Error
-		}
+		x.end.Disposition, x.end.Error = body.fault(r.Context(), err)
+		at.Error = x.end.Error
 		breakOff(w, r)
 	}
-	prefix := "" // trailers that weren't announced need one
-	if len(answer.Trailer) != announced {
-		prefix = http.TrailerPrefix
+	trailers.put(w.Header(), answer)
+}
+
+// again ends an attempt that failed with err and begins the next, which is the last: it has a connection of its own.
+func (f *forwarder) again(x *transfer, at *exchange.Attempt, err error) *exchange.Attempt {
+	next := *at
+	next.Start, next.Resend, next.Span.SpanID = f.now(), at.Resend+1, session.NewSpanID()
+	at.Duration, at.Error = next.Start.Sub(at.Start), chain.Word(err)
+	x.end.Attempts = append(x.end.Attempts, next)
+	if x.waiting != nil {
+		x.waiting.Resent(next.Span.SpanID)
 	}
-	for name, values := range answer.Trailer {
-		if len(values) > 0 { // one that was announced and didn't come would keep HTTP/2 waiting
-			w.Header()[prefix+name] = values
-		}
-	}
+	return &x.end.Attempts[len(x.end.Attempts)-1]
 }
 
 // breakOff ends an answer so that the client sees a broken transfer, never a
@@ -133,47 +150,14 @@ func breakOff(w http.ResponseWriter, r *http.Request) {
 	panic(http.ErrAbortHandler)
 }
 
-// earlyHints passes informational answers (1xx) on until the final one.
-type earlyHints struct {
-	w http.ResponseWriter
-
-	mu   sync.Mutex // the transport calls pass from a goroutine of its own
-	over bool
-}
-
-func (e *earlyHints) pass(code int, header textproto.MIMEHeader) error {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	if e.over || code == http.StatusContinue { // that one the server sends itself, when the body is read
-		return nil
-	}
-	h := e.w.Header()
-	maps.Copy(h, http.Header(header))
-	e.w.WriteHeader(code)
-	for name := range header {
-		delete(h, name)
-	}
-	return nil
-}
-
-func (e *earlyHints) end() {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	e.over = true
-}
-
-// request returns the request to the upstream. Its context is the client's: who
-// leaves, cancels.
-func (f *forwarder) request(r *http.Request, x *transfer, at *exchange.Attempt, early *earlyHints) *http.Request {
-	ctx := httptrace.WithClientTrace(r.Context(), &httptrace.ClientTrace{Got1xxResponse: early.pass})
+// request returns the request to the upstream.
+func (f *forwarder) request(ctx context.Context, r *http.Request, x *transfer, at *exchange.Attempt, early *earlyHints) *http.Request {
+	ctx = httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{Got1xxResponse: early.pass})
 	out := (&http.Request{
 		Method: r.Method, URL: f.target(r), Host: f.upstream.Host,
 		Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
-		Header: r.Header.Clone(), ContentLength: r.ContentLength,
+		Header: r.Header.Clone(), // and no body: a request with one is refused
 	}).WithContext(ctx)
-	if r.ContentLength != 0 {
-		out.Body = r.Body
-	}
 	trailers := wantsTrailers(r.Header)
 	removeHopByHop(out.Header)
 	removeJob(out.Header)
@@ -187,33 +171,12 @@ func (f *forwarder) request(r *http.Request, x *transfer, at *exchange.Attempt, 
 		password, _ := f.upstream.User.Password()
 		out.SetBasicAuth(f.upstream.User.Username(), password)
 	}
+	f.identifier.putForwarded(out.Header, r)
 	out.Header.Add("Via", protocol(r)+" "+f.via)
 	span := x.begin.Span
 	span.SpanID = at.Span.SpanID
 	f.propagator.inject(ctx, out.Header, span)
 	return out
-}
-
-// target is the upstream's URL for a request's. The path stays as it was written,
-// even if net/url would write it differently.
-func (f *forwarder) target(r *http.Request) *url.URL {
-	t := *r.URL
-	t.Scheme, t.Host, t.User = f.upstream.Scheme, f.upstream.Host, nil
-	base := strings.TrimSuffix(f.upstream.EscapedPath(), "/")
-	if base != "" {
-		t.RawPath = base + r.URL.EscapedPath()
-		t.Path = strings.TrimSuffix(f.upstream.Path, "/") + r.URL.Path
-	}
-	written, _, _ := strings.Cut(r.RequestURI, "?")
-	if opaque := base + written; written != r.URL.EscapedPath() && !strings.HasPrefix(opaque, "//") {
-		t.Opaque = opaque
-	}
-	return &t
-}
-
-// recorded is the URL as it may be told: without userinfo and query.
-func (f *forwarder) recorded(u *url.URL) string {
-	return f.upstream.Scheme + "://" + f.upstream.Host + strings.TrimSuffix(f.upstream.EscapedPath(), "/") + u.EscapedPath()
 }
 
 // unanswered answers for an upstream that didn't: 504 for a time-out, else 502,
@@ -224,7 +187,7 @@ func (f *forwarder) unanswered(w http.ResponseWriter, r *http.Request, x *transf
 		panic(http.ErrAbortHandler)
 	}
 	word := chain.Word(err)
-	x.end.Attempts[0].Error, x.end.Error = word, word
+	x.end.Attempts[len(x.end.Attempts)-1].Error, x.end.Error = word, word
 	status := http.StatusBadGateway
 	if word == cache.ErrorTimeout {
 		status = http.StatusGatewayTimeout
@@ -242,25 +205,25 @@ var (
 
 // stream copies the body as it comes: until it is complete, the next read may take
 // long, so nothing is left in a buffer meanwhile.
-func stream(w http.ResponseWriter, answer *http.Response) (size int64, err error) {
+func stream(w http.ResponseWriter, body io.Reader, length int64) (size int64, err error) {
 	pool := &smallBuffers
-	if answer.ContentLength > 32<<10 {
+	if length > 32<<10 {
 		pool = &largeBuffers
 	}
 	buf := pool.Get().(*[]byte)
 	defer pool.Put(buf)
 	flusher := w.(http.Flusher)
-	if answer.ContentLength < 0 {
+	if length < 0 {
 		flusher.Flush()
 	}
 	for {
-		n, err := answer.Body.Read(*buf)
+		n, err := body.Read(*buf)
 		if n > 0 {
 			size += int64(n)
 			if _, werr := w.Write((*buf)[:n]); werr != nil {
 				return size, errors.Join(errClient, werr)
 			}
-			if size < answer.ContentLength || answer.ContentLength < 0 {
+			if size < length || length < 0 {
 				flusher.Flush()
 			}
 		}
@@ -271,63 +234,6 @@ func stream(w http.ResponseWriter, answer *http.Response) (size int64, err error
 			return size, err
 		}
 	}
-}
-
-// putHeader gives the client the answer's header as it is, and keeps the server
-// from adding its own.
-func putHeader(h http.Header, answer *http.Response, protoMajor int) {
-	removeHopByHop(answer.Header)
-	maps.Copy(h, answer.Header)
-	for _, name := range []string{"Date", "Content-Type"} {
-		if _, sent := h[name]; !sent {
-			h[name] = nil
-		}
-	}
-	for name := range answer.Trailer {
-		h.Add("Trailer", name)
-	}
-	if answer.StatusCode == http.StatusNotModified {
-		keepNotModified(h, protoMajor)
-	}
-}
-
-// keepNotModified saves what the server would take from a 304: it knows the names
-// in canonical form only. In HTTP/2 Go's own client takes the length for that of a
-// body which never comes, so there it is left out.
-func keepNotModified(h http.Header, protoMajor int) {
-	if protoMajor == 1 {
-		h["content-type"], h["content-length"] = h["Content-Type"], h["Content-Length"]
-		delete(h, "Content-Type")
-	}
-	delete(h, "Content-Length")
-}
-
-// hopByHop are the headers of one connection (RFC 9110, section 7.6.1).
-var hopByHop = []string{
-	"Connection", "Proxy-Connection", "Keep-Alive", "Proxy-Authenticate", "Proxy-Authorization",
-	"Te", "Trailer", "Transfer-Encoding", "Upgrade",
-}
-
-func removeHopByHop(h http.Header) {
-	for _, line := range h["Connection"] {
-		for name := range strings.SplitSeq(line, ",") {
-			if name = textproto.TrimString(name); name != "" {
-				h.Del(name)
-			}
-		}
-	}
-	for _, name := range hopByHop {
-		delete(h, name)
-	}
-}
-
-func wantsTrailers(h http.Header) bool {
-	for _, line := range h["Te"] {
-		if strings.Contains(strings.ToLower(line), "trailers") {
-			return true
-		}
-	}
-	return false
 }
 
 // cacheHeaders are the headers by which caches tell what they did, the strongest

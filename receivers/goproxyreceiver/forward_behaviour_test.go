@@ -20,6 +20,8 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"github.com/modtap/modtap/test/port"
 )
 
 // newClient speaks HTTP/1.1 to http URLs and HTTP/2 to https ones.
@@ -152,12 +154,12 @@ func suiteCancel(t *testing.T, start forwarderStart) {
 		{"within the answer of unknown length", answer("200 OK", chunked) + "4\r\nhalf\r\n"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			asked, closed := make(chan struct{}), make(chan time.Time, 1)
+			asked, closed := make(chan struct{}), make(chan struct{}, 1)
 			origin := startOrigin(t, func(conn net.Conn, _ received) {
 				send(conn, c.head)
 				close(asked)
 				_, _ = conn.Read(make([]byte, 1))
-				closed <- time.Now()
+				closed <- struct{}{}
 				_ = conn.Close()
 			})
 			url := start(t, origin.url) + zip
@@ -175,12 +177,10 @@ func suiteCancel(t *testing.T, start forwarderStart) {
 			}()
 			<-asked
 			time.Sleep(20 * time.Millisecond) // the answer's beginning passes
-			left := time.Now()
 			cancel()
 			require.ErrorIs(t, <-done, context.Canceled)
 			select {
-			case at := <-closed:
-				assert.Less(t, at.Sub(left), time.Second)
+			case <-closed: // Long before the origin's answer would end.
 			case <-time.After(soon):
 				assert.Fail(t, "the origin never heard of it")
 			}
@@ -264,13 +264,11 @@ func suiteSilent(t *testing.T, start forwarderStart) {
 }
 
 func suiteNoUpstream(t *testing.T, start forwarderStart) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	require.NoError(t, err)
-	require.NoError(t, l.Close())
-	a := ask(t, start(t, "http://"+l.Addr().String()), get(zip))
+	upstream := "http://" + port.Address(t)
+	a := ask(t, start(t, upstream), get(zip))
 	assert.Equal(t, http.StatusBadGateway, a.code)
 	assert.NotEmpty(t, a.body)
-	a = ask(t, start(t, "http://"+l.Addr().String()), call("HEAD", zip))
+	a = ask(t, start(t, upstream), call("HEAD", zip))
 	assert.Equal(t, http.StatusBadGateway, a.code)
 }
 

@@ -125,6 +125,7 @@ func suiteBasePath(t *testing.T, start forwarderStart) {
 		{"/api/go/repo/", "/a/@v/list", "/api/go/repo/a/@v/list"},
 		{"/my%20repo%2Fgo", "/%21a/b%2Fc", "/my%20repo%2Fgo/%21a/b%2Fc"},
 		{"/repo", "//a|b", "/repo//a|b"},
+		{"/", "//a|b%2Fc", "//a%7Cb%2Fc"},
 	} {
 		t.Run(c.base, func(t *testing.T) {
 			origin := startOrigin(t, func(conn net.Conn, _ received) { send(conn, plain) })

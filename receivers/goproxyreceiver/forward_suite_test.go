@@ -23,7 +23,7 @@ import (
 // and HEAD only. What implements it can be put under the suite.
 type forwarderStart func(t testing.TB, originURL string) (proxyURL string)
 
-const responseHeaderTimeout = 2 * time.Second
+const responseHeaderTimeout = 4 * time.Second
 
 func startPlain(t testing.TB, originURL string) string {
 	cfg := testConfig(t, originURL)

@@ -4,6 +4,7 @@
 package goproxyreceiver
 
 import (
+	"bytes"
 	"crypto/tls"
 	"fmt"
 	"io"
@@ -14,10 +15,14 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/modtap/modtap/internal/exchange"
+	"github.com/modtap/modtap/internal/frontdoor"
 	"github.com/modtap/modtap/internal/goproxy"
-	"github.com/modtap/modtap/internal/leak"
+	"github.com/modtap/modtap/internal/phase"
+	"github.com/modtap/modtap/internal/printable"
+	"github.com/modtap/modtap/internal/redact"
 	"github.com/modtap/modtap/internal/session"
 )
 
@@ -25,6 +30,8 @@ import (
 type recorder interface {
 	Begin(b *exchange.Begin, op goproxy.Operation)
 	End(b *exchange.Begin, op goproxy.Operation, e *exchange.End)
+	// Left tells that no connection of the session's own is open any more.
+	Left(s exchange.Session)
 	Now() exchange.Time
 }
 
@@ -42,9 +49,12 @@ type transfer struct {
 	end     exchange.End
 	request goproxy.Request
 	// hop is the id of the span of the first attempt.
-	hop exchange.SpanID
-	// session is where the request's end has to be noted; nil: it has none.
-	session *session.Open
+	hop    exchange.SpanID
+	phases phase.Clock
+	// session is where the request's end has to be noted.
+	session session.Use
+	// waiting is the request among those in flight; nil: there is no egress.
+	waiting *session.Waiting
 }
 
 // handler is that of a listener: it captures each exchange and leaves the
@@ -52,56 +62,71 @@ type transfer struct {
 type handler struct {
 	side       exchange.Side
 	recorder   recorder
+	door       frontdoor.Door
 	backend    backend
 	identifier identifier
 	sessions   *session.Table
 	propagator propagator
-	leaks      *leak.Detector
 	via        string            // our token in Via
 	inFlight   *session.InFlight // shared by both sides; nil without an egress
+	patience   time.Duration     // with a client that takes nothing of its answer; zero: no end
 
-	handlers sync.WaitGroup // that are running
-	cutOff   atomic.Bool    // by us, at a stop: who is gone now didn't leave
+	// gate is held for reading by each handler that runs, and for writing from the
+	// end of a stop on: what a connection had still to ask is then broken off.
+	gate   sync.RWMutex
+	cutOff atomic.Bool // by us, at a stop: who is gone now didn't leave
 }
 
 func (in *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	in.handlers.Add(1)
-	defer in.handlers.Done()
-	x := &transfer{request: goproxy.Parse(r.URL.Path), hop: session.NewSpanID()}
-	in.fill(x, r)
-	in.recorder.Begin(&x.begin, x.request.Operation)
-	if len(r.TransferEncoding) > 0 {
-		// Where a length stood beside it, what follows the body may be smuggled
-		// (RFC 9112, section 6.1).
-		w.Header().Set("Connection", "close")
+	if !in.gate.TryRLock() {
+		panic(http.ErrAbortHandler)
 	}
-	rec := &recordingWriter{ResponseWriter: w, now: in.recorder.Now, keep: keeps(x.request), head: r.Method == http.MethodHead}
+	defer in.gate.RUnlock()
+	x := &transfer{request: goproxy.Parse(r.URL.Path), hop: session.NewSpanID()}
+	now := in.recorder.Now
+	x.phases.Start(now)
+	in.fill(x, r, answering(r.Context()))
+	in.recorder.Begin(&x.begin, x.request.Operation)
+	x.phases.Spent(exchange.PhaseJournal, x.begin.Time)
+	rec := &recordingWriter{
+		ResponseWriter: w, now: now, phases: &x.phases, patience: in.patience,
+		keep: keeps(x.request), head: r.Method == http.MethodHead, streams: r.ProtoMajor >= 2,
+	}
 	if in.inFlight != nil && in.side == exchange.Ingress {
-		waiting := in.inFlight.Begin(x.begin.Span, x.begin.Session, x.request, x.hop)
-		rec.answered = waiting.Answered
-		defer waiting.Answered()
+		x.waiting = in.inFlight.Begin(x.begin.Span, x.begin.Session, x.request, x.hop)
+		rec.answered = x.waiting.Answered
+		defer x.waiting.Answered()
 	}
 	returned := false
 	defer func() {
 		if !returned && x.end.Disposition == exchange.Complete { // a panic that is no breaking off
 			x.end.Disposition, x.end.Error = exchange.UpstreamBroke, "_OTHER"
 		}
-		x.end.Status, x.end.FirstByte, x.end.BodySize, x.end.Answer = rec.status, rec.firstByte, rec.size, rec.answer
+		x.end.Status, x.end.FirstByte, x.end.BodySize, x.end.Answer = rec.status, rec.firstByte, rec.size, withoutSecrets(rec.answer)
 		if x.end.Disposition == exchange.Complete && rec.err != nil {
 			x.end.Disposition = exchange.ClientGone
+		}
+		if x.end.Disposition == exchange.ClientGone && rec.status/100 == 4 && rec.firstByte != 0 {
+			x.end.Disposition = exchange.Complete // the status is the answer: the go command leaves the text unread
 		}
 		if x.end.Disposition == exchange.ClientGone && in.cutOff.Load() {
 			x.end.Disposition = exchange.Interrupted
 		}
-		in.noteLeak(x)
-		if x.session != nil {
-			x.session.Done(in.recorder.Now())
+		noteLeak(&x.end)
+		if x.end.Disposition == exchange.UpstreamBroke || x.end.Disposition == exchange.Interrupted {
+			x.session.Broke()
+		} else if rec.status >= http.StatusBadRequest {
+			x.session.Failed()
 		}
+		x.session.Done(in.recorder.Now())
+		x.end.Phases = x.phases.Parts()
 		in.recorder.End(&x.begin, x.request.Operation, &x.end)
 	}()
 	if status, text := in.refusal(r); status != 0 {
 		x.end.Disposition = exchange.Refused
+		frontdoor.LeaveBody(rec, r)
 		refuse(rec, status, text)
+		rec.finish()
 		returned = true
 		return
 	}
@@ -112,20 +137,25 @@ func (in *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-func (in *handler) fill(x *transfer, r *http.Request) {
+// fill notes what is known of r when it arrives on the connection.
+func (in *handler) fill(x *transfer, r *http.Request, c *connection) {
 	b := &x.begin
 	b.Side = in.side
 	b.Method = r.Method
-	b.Path = r.URL.Path
-	b.Scheme = "http"
-	if r.TLS != nil {
-		b.Scheme = "https"
-	}
+	b.Path = redact.Path(r.URL.Path)
+	b.Scheme = scheme(r)
 	b.ServerAddress, b.ServerPort = hostPort(r.Host, r.TLS)
 	b.Protocol = protocol(r)
 	var key session.Key
-	b.Client, key = in.identifier.client(r)
-	b.UserAgent = r.UserAgent()
+	var direct bool
+	if b.Client, key, direct = in.identifier.client(r); direct {
+		b.Connection = c.number
+		if ownConnection(r) {
+			key.Conn, key.Streams = c.session, r.ProtoMajor >= 2
+		}
+	}
+	b.ClientKey = in.identifier.clientKey(&key)
+	b.UserAgent = redact.Text(r.UserAgent())
 	b.CI = job(r.Header)
 	remote := in.propagator.extract(r.Context(), r.Header)
 	if in.side == exchange.Ingress {
@@ -133,6 +163,7 @@ func (in *handler) fill(x *transfer, r *http.Request) {
 			b.Span = session.Continue(remote) // a probe, a browser: nothing that the go command asks
 			return
 		}
+		key.Request, key.Job = x.request, b.CI.Key()
 		b.Span, b.Session, x.session = in.sessions.Choose(in.recorder.Now(), key, remote)
 		return
 	}
@@ -152,12 +183,14 @@ func (in *handler) refusal(r *http.Request) (int, string) {
 		return http.StatusBadRequest, "absolute-form request refused: this is a Go module proxy, set GOPROXY to its address instead of using it as an HTTP proxy"
 	case r.Method != http.MethodGet && r.Method != http.MethodHead:
 		return http.StatusMethodNotAllowed, "method " + strconv.Quote(r.Method) + " is refused: a module proxy answers GET and HEAD"
+	case r.ContentLength != 0: // or a body of unknown length
+		return http.StatusBadRequest, "body refused: a module proxy is asked without one"
 	case strings.Contains(r.RequestURI, " "): // HTTP/2 allows it; in HTTP/1.1 it would end the target
 		return http.StatusBadRequest, "space in the target refused: write %20"
 	case in.loops(r.Header):
 		return http.StatusLoopDetected, "loop detected: this request has already passed here (Via); the proxy behind Modtap sends its requests back to it, check its GOPROXY"
 	}
-	return 0, ""
+	return in.door.Refusal(r)
 }
 
 func (in *handler) loops(h http.Header) bool {
@@ -165,9 +198,11 @@ func (in *handler) loops(h http.Header) bool {
 }
 
 func refuse(w http.ResponseWriter, status int, text string) {
+	text = printable.Text(redact.Text(text)) // It may quote an upstream, and is shown in a terminal.
 	h := w.Header()
 	h.Set("Content-Type", "text/plain; charset=utf-8")
 	h.Set("Cache-Control", "no-store")
+	h.Set("X-Content-Type-Options", "nosniff")
 	if status == http.StatusMethodNotAllowed {
 		h.Set("Allow", "GET, HEAD")
 	}
@@ -176,8 +211,24 @@ func refuse(w http.ResponseWriter, status int, text string) {
 	_, _ = io.WriteString(w, text+"\n")
 }
 
+// withoutSecrets redacts the beginning of an answer that is kept as a fact: an error
+// that quotes a URL, an .info whose origin is one.
+func withoutSecrets(answer []byte) []byte {
+	if bytes.IndexByte(answer, '@') < 0 {
+		return answer
+	}
+	return []byte(redact.Text(string(answer)))
+}
+
 // keeps reports whether the beginning of a 200's body is a fact to keep.
 func keeps(r goproxy.Request) bool { return r.Operation == goproxy.Info }
+
+func scheme(r *http.Request) string {
+	if r.TLS != nil {
+		return "https"
+	}
+	return "http"
+}
 
 func protocol(r *http.Request) string {
 	if r.ProtoMajor >= 2 {

@@ -12,6 +12,7 @@ import (
 
 	"github.com/modtap/modtap/internal/chain"
 	"github.com/modtap/modtap/internal/exchange"
+	"github.com/modtap/modtap/internal/goproxy"
 	"github.com/modtap/modtap/internal/leak"
 )
 
@@ -22,7 +23,7 @@ type LeakAction string
 // The values of LeakAction.
 const (
 	LeakReport LeakAction = "report" // it is sent, and told
-	LeakBlock  LeakAction = "block"  // it isn't sent, the answer is 404, and it is told
+	LeakBlock  LeakAction = "block"  // it isn't sent, nor what isn't the protocol; the answer is 404, and it is told
 )
 
 // UnmarshalText implements [encoding.TextUnmarshaler]. It returns an error that
@@ -52,12 +53,29 @@ func (c *Config) openLeaks(ctx context.Context) (*leak.Detector, error) {
 	return d, nil
 }
 
-// guard keeps requests back if leak_action says so.
-func (r *goproxyReceiver) guard() func(*url.URL) error {
-	if r.cfg.LeakAction != LeakBlock {
-		return func(*url.URL) error { return nil }
+// guard judges what is sent to upstreams.
+func (r *goproxyReceiver) guard() leak.Guard {
+	return leak.Guard{Detector: r.leaks, Block: r.cfg.LeakAction == LeakBlock}
+}
+
+// guardChain judges what is sent to the elements of a list, and where they redirect.
+func guardChain(g leak.Guard) chain.Guard {
+	return func(u *url.URL, req goproxy.Request) (string, error) {
+		s := leak.Sent{Host: u.Hostname(), Request: req}
+		if req.Operation == goproxy.Other {
+			s.Redirect, s.Target = true, u.RequestURI()
+		}
+		return g.Judge(s)
 	}
-	return r.leaks.Guard
+}
+
+// judge judges a request that is passed on as it was written.
+func (f *forwarder) judge(r *http.Request, req goproxy.Request) (pattern string, err error) {
+	s := leak.Sent{Host: f.address, Target: r.RequestURI}
+	if req.Plain(r.RequestURI, r.URL.Path) {
+		s.Request = req
+	}
+	return f.guard.Judge(s)
 }
 
 // blocked answers for a request that the guard kept back.
@@ -66,16 +84,17 @@ func (f *forwarder) blocked(w http.ResponseWriter, x *transfer, err error) {
 	refuse(w, http.StatusNotFound, "not found: "+err.Error())
 }
 
-// noteLeak notes whether the attempts of x told the public of a private module. Where
-// the answer is that nothing was sent, Modtap itself declined.
-func (in *handler) noteLeak(x *transfer) {
-	e := &x.end
-	if e.Leak = in.leaks.Find(e.Attempts); e.Leak == "" {
-		return
-	}
-	last := e.Attempts[len(e.Attempts)-1]
-	if last.Error == exchange.LeakBlocked && e.Status == http.StatusNotFound && e.Disposition == exchange.Complete {
-		e.Disposition = exchange.Refused
+// noteLeak notes whether the attempts of an exchange told the public of a private
+// module. Where the answer is that nothing was sent, Modtap itself declined.
+func noteLeak(e *exchange.End) {
+	for i := range e.Attempts {
+		a := &e.Attempts[i]
+		if a.Leak != "" && a.Error != exchange.CircuitOpen && e.Leak == "" {
+			e.Leak = a.Leak
+		}
+		if a.Error == exchange.LeakBlocked && e.Status == http.StatusNotFound && e.Disposition == exchange.Complete {
+			e.Disposition = exchange.Refused
+		}
 	}
 }
 

@@ -21,6 +21,8 @@ import (
 	"go.opentelemetry.io/collector/consumer/consumertest"
 	"go.opentelemetry.io/collector/receiver"
 	"go.opentelemetry.io/collector/receiver/receivertest"
+
+	"github.com/modtap/modtap/test/port"
 )
 
 // creators make the receiver for one signal each.
@@ -57,11 +59,8 @@ func TestLifecycleOfEachSignal(t *testing.T) {
 }
 
 func TestThreeSignalsAreOneListener(t *testing.T) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	require.NoError(t, err)
-	require.NoError(t, l.Close())
 	cfg := testConfig(t, "http://127.0.0.1:1")
-	cfg.Ingress.Endpoint = l.Addr().String()
+	cfg.Ingress.Endpoint = port.Address(t)
 	listens := func() bool {
 		c, err := net.Dial("tcp", cfg.Ingress.Endpoint)
 		if err == nil {

@@ -24,13 +24,14 @@ import (
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 const (
-	soon = 5 * time.Second // what a busy machine may need at most
+	soon = 10 * time.Second // what a busy machine may need at most
 	tick = 5 * time.Millisecond
 )
 
 // running is a receiver with a sink for each signal.
 type running struct {
 	url      string
+	egress   string // Empty: there is none.
 	receiver *goproxyReceiver
 	traces   consumertest.TracesSink
 	metrics  consumertest.MetricsSink
@@ -55,6 +56,10 @@ func startReceiver(t testing.TB, cfg *Config) *running {
 	r := new(running)
 	var announced sync.Once
 	factory := NewFactory(WithAnnounce(func(what, where, _ string) {
+		if what == "egress" {
+			r.egress = where
+			return
+		}
 		require.Equal(t, "proxy", what)
 		announced.Do(func() { r.url = where })
 	}))
@@ -87,6 +92,7 @@ type told struct {
 	log    map[string]any
 	server ptrace.Span
 	client []ptrace.Span
+	phases []ptrace.Span // internal ones
 }
 
 // exchanges stops the receiver and returns all that it told, in order.
@@ -94,12 +100,15 @@ func (r *running) exchanges(t testing.TB) []told {
 	t.Helper()
 	r.stop(t)
 	servers := make(map[pcommon.SpanID]ptrace.Span)
-	clients := make(map[pcommon.SpanID][]ptrace.Span)
+	clients, phases := make(map[pcommon.SpanID][]ptrace.Span), make(map[pcommon.SpanID][]ptrace.Span)
 	for _, td := range r.traces.AllTraces() {
 		for _, s := range td.ResourceSpans().At(0).ScopeSpans().At(0).Spans().All() {
-			if s.Kind() == ptrace.SpanKindServer {
+			switch s.Kind() {
+			case ptrace.SpanKindServer:
 				servers[s.SpanID()] = s
-			} else {
+			case ptrace.SpanKindInternal:
+				phases[s.ParentSpanID()] = append(phases[s.ParentSpanID()], s)
+			default:
 				clients[s.ParentSpanID()] = append(clients[s.ParentSpanID()], s)
 			}
 		}
@@ -108,7 +117,7 @@ func (r *running) exchanges(t testing.TB) []told {
 	for _, ld := range r.logs.AllLogs() {
 		for _, l := range ld.ResourceLogs().At(0).ScopeLogs().At(0).LogRecords().All() {
 			require.Contains(t, servers, l.SpanID(), "each log record has its span")
-			all = append(all, told{log: l.Attributes().AsRaw(), server: servers[l.SpanID()], client: clients[l.SpanID()]})
+			all = append(all, told{log: l.Attributes().AsRaw(), server: servers[l.SpanID()], client: clients[l.SpanID()], phases: phases[l.SpanID()]})
 		}
 	}
 	require.Len(t, servers, len(all), "each span has its log record")

@@ -9,14 +9,15 @@ import (
 	"net"
 	"path/filepath"
 	"sync"
+	"time"
 
 	"go.opentelemetry.io/collector/component"
-	"go.opentelemetry.io/collector/component/componentstatus"
 	"go.opentelemetry.io/collector/receiver"
 	"go.uber.org/zap"
 
 	"github.com/modtap/modtap/internal/cache"
 	"github.com/modtap/modtap/internal/exchange"
+	"github.com/modtap/modtap/internal/frontdoor"
 	"github.com/modtap/modtap/internal/journal"
 	"github.com/modtap/modtap/internal/leak"
 	"github.com/modtap/modtap/internal/modcache"
@@ -48,6 +49,7 @@ type goproxyReceiver struct {
 	leaks *leak.Detector
 	// upstreams are the hosts behind the listeners.
 	upstreams upstreams
+	standing  standing
 }
 
 var (
@@ -62,12 +64,13 @@ func (r *goproxyReceiver) Start(ctx context.Context, host component.Host) error 
 	if r.started++; r.started < r.signals {
 		return nil
 	}
+	r.standing.host = host
 	var err error
 	if r.state, err = openState(r.cfg.DataDir, r.settings.ID); err != nil {
 		return err
 	}
 	sessions := session.NewTable(r.cfg.Sessions.settings(), r.state.key)
-	if r.engine, err = r.newEngine(host, sessions); err == nil { //nolint:contextcheck // its own metrics belong to no call
+	if r.engine, err = r.newEngine(sessions); err == nil { //nolint:contextcheck // its own metrics belong to no call
 		err = r.open(ctx, sessions)
 	}
 	if err != nil {
@@ -76,7 +79,7 @@ func (r *goproxyReceiver) Start(ctx context.Context, host component.Host) error 
 	}
 	r.engine.Start() //nolint:contextcheck // its own metrics belong to no call
 	for _, l := range r.listeners {
-		l.serve(host)
+		l.serve(host) //nolint:contextcheck // it serves until drain, not until the start is over
 		r.announce(l.what(), l.url(), l.note)
 	}
 	return nil
@@ -93,14 +96,15 @@ func (r *goproxyReceiver) abandon(ctx context.Context) {
 	r.listeners, r.engine = nil, nil
 }
 
-func (r *goproxyReceiver) newEngine(host component.Host, sessions *session.Table) (*tap.Engine, error) {
+func (r *goproxyReceiver) newEngine(sessions *session.Table) (*tap.Engine, error) {
 	join := cache.JoinSettings{
 		Egress:         r.cfg.Egress.Endpoint != "",
 		UnseenPatterns: r.cfg.UnseenPatterns,
 		SharedStorage:  r.cfg.SharedStorage,
+		Mark:           viaToken(exchange.Egress, r.state.instance),
 		Memory:         r.cfg.WiringMemory,
 	}
-	kept, err := journal.Open(filepath.Join(r.state.dir, "journal"), r.cfg.Journal.MaxSize, r.log)
+	kept, err := journal.Open(filepath.Join(r.state.dir, "journal"), int64(r.cfg.Journal.MaxSize), r.log)
 	if err != nil {
 		return nil, dirError(r.cfg.DataDir, err)
 	}
@@ -112,7 +116,7 @@ func (r *goproxyReceiver) newEngine(host component.Host, sessions *session.Table
 		Journal:      kept,
 		Dir:          r.state.dir,
 		Table:        sessions,
-		Report:       func(fault error) { report(host, fault) },
+		Report:       func(fault error) { r.standing.report("what is kept", fault) },
 		Join:         join,
 		Sessions:     r.cfg.Sessions.settings(),
 		HeavyHitters: r.cfg.HeavyHitters.settings(),
@@ -124,16 +128,6 @@ func (r *goproxyReceiver) newEngine(host component.Host, sessions *session.Table
 		return nil, errors.Join(dirError(r.cfg.DataDir, err), kept.Close())
 	}
 	return engine, nil
-}
-
-// report tells the collector, and through it the health endpoint, of a fault of
-// what is kept; nil: there is none any more.
-func report(host component.Host, fault error) {
-	event := componentstatus.NewEvent(componentstatus.StatusOK)
-	if fault != nil {
-		event = componentstatus.NewRecoverableErrorEvent(fault)
-	}
-	componentstatus.ReportStatus(host, event)
 }
 
 // open makes the listeners and what answers behind them; they don't accept yet.
@@ -158,7 +152,7 @@ func (r *goproxyReceiver) open(ctx context.Context, sessions *session.Table) err
 		if cfg.Endpoint == "" {
 			continue
 		}
-		l, err := listen(ctx, side, cfg)
+		l, err := listen(ctx, side, cfg, r.log, &r.standing)
 		if err != nil {
 			return err
 		}
@@ -166,14 +160,16 @@ func (r *goproxyReceiver) open(ctx context.Context, sessions *session.Table) err
 		l.handler = &handler{
 			side:     side,
 			recorder: r.engine,
+			door:     frontdoor.New(l.addr(), r.cfg.AllowedHosts),
 			identifier: identifier{
-				trusted: trusted, header: r.cfg.ClientHeader, identity: r.identity(l.addr()), key: r.state.key,
+				trusted: trusted, header: r.cfg.ClientHeader, identity: r.identity(l.addr()),
+				users: r.cfg.ClientIdentity == IdentityFull, key: r.state.key, judging: judgingKey(r.state.key),
 			},
 			sessions:   sessions,
 			propagator: propagator,
-			leaks:      r.leaks,
 			via:        viaToken(side, r.state.instance),
 			inFlight:   inFlight,
+			patience:   cfg.WriteTimeout,
 		}
 	}
 	for _, l := range r.listeners {
@@ -207,8 +203,14 @@ func (r *goproxyReceiver) Shutdown(ctx context.Context) error {
 			}
 		}
 		if r.engine != nil {
-			r.engine.Shutdown(ctx)
+			bounded, cancel := context.WithTimeout(ctx, emitTimeout)
+			defer cancel()
+			r.engine.Shutdown(bounded)
 		}
 	})
 	return nil
 }
+
+// emitTimeout is how long a stop waits for exporters to accept what has ended. What
+// they refuse until then isn't lost: the next run emits it.
+const emitTimeout = 5 * time.Second

@@ -68,16 +68,22 @@ func TestRequestsOfOneClientAreOneTrace(t *testing.T) {
 }
 
 func TestIdentitiesAreSessionsOfTheirOwn(t *testing.T) {
-	r := startReceiver(t, testConfig(t, rawOrigin(t, plain).url))
+	cfg := testConfig(t, rawOrigin(t, plain).url)
+	cfg.ClientIdentity = IdentityFull
+	r := startReceiver(t, cfg)
 	for _, line := range []string{basic("ann:secret-word"), basic("bob:secret-word"), basic("ann:another"), "X-Nothing: 1", basic("token-word:")} {
 		ask(t, r.url, get(zip, line))
 	}
 	names := map[any]int64{}
 	for _, s := range r.sessions(t) {
 		attrs := s.Attributes().AsRaw()
-		names[attrs["user.name"]] = attrs["goproxy.session.requests"].(int64)
+		name := attrs["user.name"]
+		if text, _ := name.(string); len(text) == 16 {
+			name = "hash"
+		}
+		names[name] = attrs["goproxy.session.requests"].(int64)
 	}
-	assert.Equal(t, map[any]int64{"ann": 2, "bob": 1, nil: 2}, names)
+	assert.Equal(t, map[any]int64{"ann": 2, "bob": 1, "hash": 1, nil: 1}, names)
 	assert.NotContains(t, r.json(t), "secret-word")
 	assert.NotContains(t, r.json(t), "token-word", "a user without a password is a secret")
 	assert.Equal(t, "ann", r.exchanges(t)[0].log["user.name"])
@@ -121,7 +127,12 @@ func TestClientName(t *testing.T) {
 		}
 		return h
 	}
-	const user = "Basic YW5uOnB3" // ann:pw
+	const user = "Basic YW5uOnNlY3JldA==" // ann:secret
+	hash := func(name string) string { return new(identifier).hash([]byte(name)) }
+	users := identifier{users: true}
+	authorization := func(userinfo string) http.Header {
+		return header("Authorization", basic(userinfo)[len("Authorization: "):])
+	}
 	for _, c := range []struct {
 		name   string
 		set    identifier
@@ -130,23 +141,29 @@ func TestClientName(t *testing.T) {
 		want   string
 	}{
 		{"nobody", identifier{}, header(), nil, ""},
-		{"Basic", identifier{}, header("Authorization", user), nil, "ann"},
+		{"Basic", users, header("Authorization", user), nil, "ann"},
+		{"case 14: Basic, not asked for", identifier{}, header("Authorization", user), nil, hash("ann")},
 		{"Bearer", identifier{}, header("Authorization", "Bearer YW5uOnB3"), nil, ""},
 		{"malformed", identifier{}, header("Authorization", "Basic ann:pw"), nil, ""},
-		{"token as user", identifier{}, header("Authorization", "Basic dG9rZW46"), nil, ""},
-		{"token as user, GitHub's way", identifier{}, header("Authorization", "Basic dG9rZW46eC1vYXV0aC1iYXNpYw=="), nil, ""},
+		{"case 14: token as user", users, authorization("token:"), nil, hash("token")},
+		{"case 14: token as user, GitHub's way", users, authorization("token:x-oauth-basic"), nil, hash("token")},
+		{"case 14: token as user, a letter for a password", users, authorization("TOKEN:x"), nil, hash("TOKEN")},
+		{"case 14: user with a token's form", users, authorization("ghp_0123456789abcdef:a password"), nil, hash("ghp_0123456789abcdef")},
+		{"case 14: random user", users, authorization("3f2a9c81b77d4e0aa1b2c3d4:a password"), nil, hash("3f2a9c81b77d4e0aa1b2c3d4")},
+		{"case 14: token as password", users, authorization("gitlab-ci-token:glpat-0123456789"), nil, "gitlab-ci-token"},
+		{"case 14: token in the configured header", identifier{header: "X-Client"}, header("X-Client", "glpat-0123456789"), nil, hash("glpat-0123456789")},
 		{"certificate", identifier{}, header("Authorization", user), certificate("ci-7"), "ci-7"},
 		{"certificate nobody verified", identifier{}, header(), certificate(), ""},
 		{"header that isn't configured", identifier{}, header("X-Client", "eve"), nil, ""},
 		{"header", identifier{header: "X-Client"}, header("X-Client", "bot", "Authorization", user), certificate("ci-7"), "bot"},
-		{"header that wasn't sent", identifier{header: "X-Client"}, header("Authorization", user), nil, "ann"},
+		{"header that wasn't sent", identifier{header: "X-Client", users: true}, header("Authorization", user), nil, "ann"},
 		{"none", identifier{identity: IdentityNone}, header("Authorization", user), nil, ""},
 		{"hash", identifier{identity: IdentityHash, key: []byte("key")}, header("Authorization", user), nil, "9d77c3180ff81edf"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			r := httptest.NewRequest(http.MethodGet, zip, http.NoBody)
 			r.Header, r.TLS = c.header, c.tls
-			client, key := c.set.client(r)
+			client, key, _ := c.set.client(r)
 			assert.Equal(t, c.want, client.Name)
 			if c.set.identity == IdentityNone {
 				assert.Equal(t, exchange.Client{}, client)

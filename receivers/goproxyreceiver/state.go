@@ -6,15 +6,16 @@ package goproxyreceiver
 import (
 	"crypto/rand"
 	"encoding/hex"
-	"errors"
 	"fmt"
-	"io/fs"
+	"io"
 	"net/url"
 	"os"
 	"path/filepath"
 	"strings"
 
 	"go.opentelemetry.io/collector/component"
+
+	"github.com/modtap/modtap/internal/statefile"
 )
 
 // state is what a component keeps in its folder of the data directory.
@@ -24,9 +25,16 @@ type state struct {
 	key      []byte // of the hash of client addresses
 }
 
+func stateOf(dataDir string, id component.ID) state {
+	return state{dir: filepath.Join(dataDir, url.PathEscape(id.String()))}
+}
+
 // openState opens, or makes, the component's folder. Its errors name the key.
 func openState(dataDir string, id component.ID) (state, error) {
-	s := state{dir: filepath.Join(dataDir, url.PathEscape(id.String()))}
+	s := stateOf(dataDir, id)
+	if err := statefile.Follow(s.dir); err != nil {
+		return s, dirError(dataDir, err)
+	}
 	if err := os.MkdirAll(s.dir, 0o700); err != nil {
 		return s, dirError(dataDir, err)
 	}
@@ -44,17 +52,26 @@ func openState(dataDir string, id component.ID) (state, error) {
 // secret reads n random bytes that were drawn at the first start.
 func (s state) secret(name string, n int) ([]byte, error) {
 	path := filepath.Join(s.dir, name)
-	text, err := os.ReadFile(path)
+	file, err := statefile.Open(path, os.O_RDWR|os.O_CREATE)
+	if err != nil {
+		return nil, err
+	}
+	defer file.Close()
+	text, err := io.ReadAll(file)
 	if err == nil {
 		if b, err := hex.DecodeString(strings.TrimSpace(string(text))); err == nil && len(b) == n {
 			return b, nil
 		}
-	} else if !errors.Is(err, fs.ErrNotExist) {
+	} else {
 		return nil, err
 	}
 	b := make([]byte, n)
 	_, _ = rand.Read(b) // it never fails, its documentation says
-	return b, os.WriteFile(path, []byte(hex.EncodeToString(b)+"\n"), 0o600)
+	if err := file.Truncate(0); err != nil {
+		return nil, err
+	}
+	_, err = file.WriteAt([]byte(hex.EncodeToString(b)+"\n"), 0)
+	return b, err
 }
 
 func dirError(dir string, err error) error {

@@ -42,7 +42,8 @@ type ChainConfig struct {
 // after a connection that failed, after 502, 503, 504, and after 429 with
 // Retry-After.
 type RetryConfig struct {
-	// MaxRetries is how many times. 0: never. Default: 2.
+	// MaxRetries is how many times. 0: never, but for one that was sent on a connection
+	// which the upstream had kept and then closed. Default: 2.
 	MaxRetries int `mapstructure:"max_retries"`
 	// MaxElapsedTime bounds the time from the first sending to the last. Default: 5s.
 	MaxElapsedTime time.Duration `mapstructure:"max_elapsed_time"`
@@ -50,8 +51,10 @@ type RetryConfig struct {
 
 // CircuitBreakerConfig is when an upstream host is left alone.
 type CircuitBreakerConfig struct {
-	// ConsecutiveFailures is how many requests in a row have to fail: without an
-	// answer, by a time-out, with a 5xx. 0: the breaker never opens. Default: 5.
+	// ConsecutiveFailures is how many failures in a row open it: for all, connections
+	// that don't come about, and modules of which a request times out; for one module,
+	// its requests that are answered 5xx, break off or time out. 0: the breaker never
+	// opens. Default: 5.
 	ConsecutiveFailures int `mapstructure:"consecutive_failures"`
 	// OpenDuration is how long nothing is sent before one request probes.
 	// Default: 10s.
@@ -114,9 +117,12 @@ func (c *ChainConfig) put(s *embedded.Settings) {
 // upstreams are what is known of the hosts that are asked.
 type upstreams struct {
 	chains  []func() []chain.Host
-	forward string       // The host of the proxy beside us; empty: there is none.
-	expiry  atomic.Int64 // Of its certificate, Unix seconds; zero: it showed none.
+	forward string                // The host of the proxy beside us; empty: there is none.
+	shown   atomic.Pointer[shown] // Its certificate; nil: it showed none.
 }
+
+// shown is when a certificate expires, and when it was seen.
+type shown struct{ expiry, at time.Time }
 
 // watch remembers the certificate that the proxy beside us shows.
 func (u *upstreams) watch(host string, config *tls.Config) {
@@ -126,7 +132,7 @@ func (u *upstreams) watch(host string, config *tls.Config) {
 	}
 	config.VerifyConnection = func(state tls.ConnectionState) error {
 		if len(state.PeerCertificates) > 0 {
-			u.expiry.Store(state.PeerCertificates[0].NotAfter.Unix())
+			u.shown.Store(&shown{expiry: state.PeerCertificates[0].NotAfter, at: time.Now()})
 		}
 		return nil
 	}
@@ -139,8 +145,8 @@ func (u *upstreams) hosts() []chain.Host {
 	for _, of := range u.chains {
 		all = append(all, of()...)
 	}
-	if at := u.expiry.Load(); at != 0 {
-		all = append(all, chain.Host{Address: u.forward, Expiry: time.Unix(at, 0)})
+	if c := u.shown.Load(); c != nil && time.Since(c.at) < chain.ShownFor {
+		all = append(all, chain.Host{Address: u.forward, Expiry: c.expiry})
 	}
 	var out []chain.Host
 	for _, h := range all {

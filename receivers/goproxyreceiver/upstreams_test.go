@@ -7,6 +7,7 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/assert"
@@ -67,4 +68,23 @@ func TestTheProxyBesideUsShowsItsCertificate(t *testing.T) {
 	assert.Equal(t, &signal.CertificateExpiry, got[0].Metric)
 	assert.Equal(t, []string{"athens.test", ""}, got[0].Values)
 	assert.InDelta(t, -3600, got[0].Value, 2)
+}
+
+// A certificate that was renewed while nobody connected isn't told as expiring.
+func TestWhatWasShownLongAgoIsntTold(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r, config := new(goproxyReceiver), new(tls.Config)
+		r.upstreams.watch("athens.test", config)
+		shows := func() {
+			c := &x509.Certificate{NotAfter: time.Now().Add(30 * 24 * time.Hour)}
+			require.NoError(t, config.VerifyConnection(tls.ConnectionState{PeerCertificates: []*x509.Certificate{c}}))
+		}
+		shows()
+		time.Sleep(23 * time.Hour)
+		assert.Len(t, r.readUpstreams(), 1)
+		time.Sleep(time.Hour)
+		assert.Empty(t, r.readUpstreams())
+		shows()
+		assert.Len(t, r.readUpstreams(), 1)
+	})
 }

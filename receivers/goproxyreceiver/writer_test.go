@@ -21,14 +21,20 @@ import (
 )
 
 // serveOnce lets a real server answer one request for target with handler.
-func serveOnce(t *testing.T, method, target string, handler func(w http.ResponseWriter)) (status int, body string, end exchange.End) {
+func serveOnce(t *testing.T, protocol, method, target string, handler func(w http.ResponseWriter)) (status int, body string, end exchange.End) {
 	t.Helper()
 	in, kept := newIngress(t, func(w http.ResponseWriter, _ *http.Request, _ *transfer) { handler(w) })
-	server := httptest.NewServer(in)
+	server := httptest.NewUnstartedServer(in)
+	if server.EnableHTTP2 = protocol == "HTTP/2.0"; server.EnableHTTP2 {
+		server.StartTLS()
+	} else {
+		server.Start()
+	}
 	req, err := http.NewRequestWithContext(t.Context(), method, server.URL+target, http.NoBody)
 	require.NoError(t, err)
 	resp, err := newClient(t).Do(req)
 	require.NoError(t, err)
+	require.Equal(t, protocol, resp.Proto)
 	sent, err := io.ReadAll(resp.Body)
 	require.NoError(t, err)
 	require.NoError(t, resp.Body.Close())
@@ -56,6 +62,12 @@ func TestWriterNotesWhatIsSent(t *testing.T) {
 			assert.Equal(t, []any{len(body), nil}, []any{n, err})
 		}
 	}
+	sized := func(code int) func(w http.ResponseWriter) {
+		return func(w http.ResponseWriter) {
+			w.Header().Set("Content-Length", "5")
+			w.WriteHeader(code)
+		}
+	}
 	for _, c := range []struct {
 		name, method, target string
 		handler              func(w http.ResponseWriter)
@@ -73,16 +85,24 @@ func TestWriterNotesWhatIsSent(t *testing.T) {
 		{"a part", http.MethodGet, info, text(206, "part"), 206, 4, ""},
 		{"HEAD", http.MethodHead, zip, text(404, "not sent"), 404, 0, "not sent"},
 		{"HEAD of a file", http.MethodHead, zip, copyFile, 200, 0, ""},
+		{"HEAD with a length", http.MethodHead, zip, sized(200), 200, 0, ""},
+		{"HEAD of a part", http.MethodHead, zip, sized(206), 206, 0, ""},
+		{"HEAD, flushed", http.MethodHead, zip, func(w http.ResponseWriter) { w.(http.Flusher).Flush() }, 200, 0, ""},
+		{"no content", http.MethodGet, zip, func(w http.ResponseWriter) { w.WriteHeader(http.StatusNoContent) }, 204, 0, ""},
+		{"not modified", http.MethodGet, zip, func(w http.ResponseWriter) { w.WriteHeader(http.StatusNotModified) }, 304, 0, ""},
 	} {
-		t.Run(c.name, func(t *testing.T) {
-			status, body, end := serveOnce(t, c.method, c.target, c.handler)
-			assert.Equal(t, c.status, status)
-			assert.Equal(t, c.status, end.Status)
-			assert.Equal(t, c.size, end.BodySize)
-			assert.Len(t, body, int(c.size), "what is noted is what is sent")
-			assert.Equal(t, c.answer, string(end.Answer))
-			assert.NotZero(t, end.FirstByte)
-		})
+		for _, protocol := range []string{"HTTP/1.1", "HTTP/2.0"} {
+			t.Run(c.name+", "+protocol, func(t *testing.T) {
+				status, body, end := serveOnce(t, protocol, c.method, c.target, c.handler)
+				assert.Equal(t, c.status, status)
+				assert.Equal(t, c.status, end.Status)
+				assert.Equal(t, c.size, end.BodySize)
+				assert.Len(t, body, int(c.size), "what is noted is what is sent")
+				assert.Equal(t, c.answer, string(end.Answer))
+				assert.NotZero(t, end.FirstByte)
+				assert.Equal(t, exchange.Complete, end.Disposition)
+			})
+		}
 	}
 }
 

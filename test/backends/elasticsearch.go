@@ -11,7 +11,9 @@ import (
 	"net/url"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"testing"
+	"time"
 )
 
 // ElasticsearchServer is a running Elasticsearch node, the OSS build: no ILM, no data streams.
@@ -75,7 +77,7 @@ type Hit struct {
 // Refresh makes everything indexed so far visible to searches.
 func (e *ElasticsearchServer) Refresh(tb testing.TB) {
 	tb.Helper()
-	ask(tb, http.MethodPost, e.URL+"/_refresh", "", nil)
+	ask(tb, http.MethodPost, e.URL+"/_refresh", nil)
 }
 
 // Search refreshes and returns the hits of a request body in the query DSL; an empty body finds the first 10,000 documents. index may
@@ -88,7 +90,7 @@ func (e *ElasticsearchServer) Search(tb testing.TB, index, body string) []Hit {
 			Hits []Hit `json:"hits"`
 		} `json:"hits"`
 	}
-	ask(tb, http.MethodPost, e.URL+"/"+url.PathEscape(index)+"/_search?ignore_unavailable=true", cmp.Or(body, `{"size":10000}`), &answer)
+	askShards(tb, http.MethodPost, e.URL+"/"+url.PathEscape(index)+"/_search?ignore_unavailable=true", cmp.Or(body, `{"size":10000}`), &answer)
 	return answer.Hits.Hits
 }
 
@@ -104,6 +106,24 @@ func (e *ElasticsearchServer) Count(tb testing.TB, index, query string) int {
 	if query != "" {
 		path += "&q=" + url.QueryEscape(query)
 	}
-	ask(tb, http.MethodGet, e.URL+path, "", &answer)
+	askShards(tb, http.MethodGet, e.URL+path, "", &answer)
 	return answer.Count
+}
+
+// askShards is ask for what needs an index's shards. Those of one that was just made are still starting on a busy machine: it is asked
+// again.
+func askShards(tb testing.TB, method, url, body string, answer any) {
+	tb.Helper()
+	var raw []byte
+	Await(tb, 30*time.Second, "shards that answer", func() bool {
+		var err error
+		raw, err = fetch(tb.Context(), method, url, body)
+		if err != nil && !strings.Contains(err.Error(), "all shards failed") {
+			tb.Fatal(err)
+		}
+		return err == nil
+	})
+	if err := json.Unmarshal(raw, answer); err != nil {
+		tb.Fatal(err)
+	}
 }

@@ -98,7 +98,7 @@ func (j *JaegerServer) Traces(tb testing.TB, service string, limit int) []Trace 
 		Data []wireTrace `json:"data"`
 	}
 	query := url.Values{"service": {service}, "limit": {strconv.Itoa(limit)}}
-	ask(tb, http.MethodGet, j.URL+"/api/traces?"+query.Encode(), "", &answer)
+	ask(tb, http.MethodGet, j.URL+"/api/traces?"+query.Encode(), &answer)
 	traces := make([]Trace, len(answer.Data))
 	for i, wire := range answer.Data {
 		trace, err := wire.decode()

@@ -32,7 +32,7 @@ func TestServersEndWithTheKilledTestBinary(t *testing.T) {
 	require.NoError(t, cmd.Process.Kill())
 	require.Error(t, cmd.Wait())
 
-	Await(t, 10*time.Second, "the end of the server", func() bool { return dead(pid) })
+	Await(t, time.Minute, "the end of the server", func() bool { return dead(pid) })
 }
 
 func TestProcessEnds(t *testing.T) {
@@ -50,7 +50,7 @@ func TestProcessEnds(t *testing.T) {
 			log := filepath.Join(t.TempDir(), "log")
 			p, err := spawn(command{path: "sh", args: []string{"-c", test.script}, log: log})
 			require.NoError(t, err)
-			Await(t, 10*time.Second, "the first line", func() bool {
+			Await(t, time.Minute, "the first line", func() bool {
 				output, err := os.ReadFile(log)
 				return err == nil && len(output) > 0
 			})
@@ -70,7 +70,7 @@ func TestProcessEndsWithItsChildren(t *testing.T) {
 	p, err := spawn(command{path: "sh", args: []string{"-c", "sleep 60 & echo $! > child; wait"}, dir: dir, log: filepath.Join(dir, "log")})
 	require.NoError(t, err)
 	var child int
-	Await(t, 10*time.Second, "the child", func() bool {
+	Await(t, time.Minute, "the child", func() bool {
 		id, err := os.ReadFile(filepath.Join(dir, "child"))
 		if err == nil {
 			_, err = fmt.Sscan(string(id), &child)

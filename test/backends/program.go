@@ -5,8 +5,6 @@ package backends
 
 import (
 	"context"
-	"math/rand/v2"
-	"net"
 	"path/filepath"
 )
 
@@ -56,33 +54,11 @@ func Launch(tb TB, title string, p Program, args, env []string, ready func(conte
 	return s
 }
 
-// The ports that [FreePorts] draws from: below those that Linux gives to outgoing connections, which would else take one before its
-// server has started.
-const (
-	firstPort = 16 << 10
-	lastPort  = 32 << 10
-)
-
-// FreePorts returns distinct loopback ports on which nothing listens, for servers that name each other and so can't be started again on
-// others. They are only likely to stay free.
-func FreePorts(tb TB, n int) []int {
-	tb.Helper()
-	ports := make([]int, 0, n)
-	for range 100 * n {
-		port := firstPort + rand.IntN(lastPort-firstPort)
-		listener, err := new(net.ListenConfig).Listen(tb.Context(), "tcp", loopback(port))
-		if err != nil {
-			continue
-		}
-		// Held until all are found, so that none is handed out twice.
-		defer func() { _ = listener.Close() }()
-		if ports = append(ports, port); len(ports) == n {
-			return ports
-		}
-	}
-	tb.Fatalf("no %d free ports between %d and %d", n, firstPort, lastPort)
-	return nil
-}
-
 // Answers is ready when a GET of a URL is answered with success.
 func Answers(url string) func(context.Context) error { return answers(url) }
+
+// H2spec returns the path of h2spec, a judge of HTTP/2 servers.
+func H2spec(tb TB) string {
+	tb.Helper()
+	return filepath.Join(need(tb, h2specRecipe), h2specRecipe.name)
+}

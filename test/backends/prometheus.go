@@ -89,7 +89,7 @@ func (p *PrometheusServer) Query(tb testing.TB, expression string) []Sample {
 			} `json:"result"`
 		} `json:"data"`
 	}
-	ask(tb, http.MethodGet, p.URL+"/api/v1/query?query="+url.QueryEscape(expression), "", &answer)
+	ask(tb, http.MethodGet, p.URL+"/api/v1/query?query="+url.QueryEscape(expression), &answer)
 	if answer.Data.Type != "vector" {
 		tb.Fatalf("%s gives a %s, not a vector", expression, answer.Data.Type)
 	}
@@ -135,7 +135,7 @@ func (p *PrometheusServer) Exemplars(tb testing.TB, expression string) []Exempla
 		"start": {strconv.FormatInt(now.Add(-time.Hour).Unix(), 10)},
 		"end":   {strconv.FormatInt(now.Add(time.Minute).Unix(), 10)},
 	}
-	ask(tb, http.MethodGet, p.URL+"/api/v1/query_exemplars?"+query.Encode(), "", &answer)
+	ask(tb, http.MethodGet, p.URL+"/api/v1/query_exemplars?"+query.Encode(), &answer)
 	var found []Exemplar
 	for _, series := range answer.Data {
 		for _, one := range series.Exemplars {

@@ -31,6 +31,7 @@ type recipe struct {
 var (
 	goproxyRecipe = goRecipe("goproxy", "goproxy 0.20.0", "40 s", "github.com/goproxy/goproxy/cmd/goproxy")
 	athensRecipe  = goRecipe("athens", "Athens 0.17.0", "3 min", "github.com/gomods/athens/cmd/proxy")
+	h2specRecipe  = goRecipe("h2spec", "h2spec 2.2.1", "10 s", "github.com/summerwind/h2spec/cmd/h2spec")
 	jaegerRecipe  = goRecipe("jaeger", "Jaeger 1.76.0", "6 min", "github.com/jaegertracing/jaeger/cmd/all-in-one")
 
 	elasticsearchRecipe = searchRecipe("elasticsearch", "Elasticsearch 7.10.2", "30 s")
@@ -49,7 +50,7 @@ var (
 
 var recipes = []recipe{
 	goproxyRecipe, athensRecipe, jaegerRecipe, elasticsearchRecipe, opensearchRecipe, envoyRecipe, prometheusRecipe, prometheus3Recipe, alertmanagerRecipe, nginxRecipe, heyRecipe,
-	jaegerAgentRecipe,
+	jaegerAgentRecipe, goCommandRecipe, h2specRecipe,
 }
 
 // goRecipe builds a main package out of a module of its own, which keeps the server's dependencies out of Modtap's.

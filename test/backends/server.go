@@ -5,6 +5,7 @@ package backends
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -15,10 +16,12 @@ import (
 	"strconv"
 	"syscall"
 	"time"
+
+	"github.com/modtap/modtap/test/port"
 )
 
 const (
-	readyWithin   = 60 * time.Second
+	readyWithin   = 4 * time.Minute
 	startAttempts = 4
 )
 
@@ -51,10 +54,8 @@ func launch(tb TB, title string, ports int, describe func(root string, ports []i
 	tb.Helper()
 	s, root := newServer(tb, title)
 	for attempt := 1; ; attempt++ {
-		free, err := freePorts(tb.Context(), ports)
-		s.check(err)
-		s.follow(root, describe(root, free), attempt)
-		err = s.start()
+		s.follow(root, describe(root, port.Hold(tb, ports)), attempt)
+		err := s.start()
 		if err == nil {
 			return s
 		}
@@ -78,7 +79,7 @@ func newServer(tb TB, title string) (s *Server, root string) {
 // follow makes a plan the server's own.
 func (s *Server) follow(root string, p plan, attempt int) {
 	s.command, s.URL, s.ready = p.command, p.url, p.ready
-	s.command.dir = root
+	s.command.dir = cmp.Or(p.command.dir, root)
 	s.command.log = filepath.Join(root, fmt.Sprintf("output-%d.log", attempt))
 	s.command.env = append([]string{"TMPDIR=" + filepath.Join(root, "tmp")}, s.command.env...)
 }
@@ -171,21 +172,6 @@ func (s *Server) check(err error) {
 	if err != nil {
 		s.tb.Fatalf("%s: %v", s.title, err)
 	}
-}
-
-// freePorts returns distinct loopback ports on which nothing listens. They are only likely to stay free.
-func freePorts(ctx context.Context, n int) (_ []int, err error) {
-	ports := make([]int, n)
-	for i := range ports {
-		listener, err := new(net.ListenConfig).Listen(ctx, "tcp", "127.0.0.1:0")
-		if err != nil {
-			return nil, fmt.Errorf("free port: %w", err)
-		}
-		// Closed together at the end, so that no port is handed out twice.
-		defer func() { err = errors.Join(err, listener.Close()) }()
-		ports[i] = listener.Addr().(*net.TCPAddr).Port
-	}
-	return ports, nil
 }
 
 func loopback(port int) string { return net.JoinHostPort("127.0.0.1", strconv.Itoa(port)) }

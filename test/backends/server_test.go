@@ -48,17 +48,6 @@ func TestStartTellsThatTheServerEnded(t *testing.T) {
 	require.ErrorContains(t, s.start(), "start of modtap-no-such-server")
 }
 
-func TestFreePortsAreDistinct(t *testing.T) {
-	ports, err := freePorts(t.Context(), 50)
-	require.NoError(t, err)
-	seen := map[int]bool{}
-	for _, port := range ports {
-		assert.Positive(t, port)
-		assert.False(t, seen[port], "port %d twice", port)
-		seen[port] = true
-	}
-}
-
 func TestLastLines(t *testing.T) {
 	for _, test := range []struct{ name, output, last string }{
 		{"nothing", "", ""},

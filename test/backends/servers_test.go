@@ -122,7 +122,7 @@ func TestPrometheus(t *testing.T) {
 	}))
 	t.Cleanup(target.Close)
 	s := Prometheus(t, PrometheusOptions{Scrape: []string{strings.TrimPrefix(target.URL, "http://")}})
-	Await(t, 20*time.Second, "the first scrape", func() bool { return len(s.Query(t, "limit")) == 1 })
+	Await(t, time.Minute, "the first scrape", func() bool { return len(s.Query(t, "limit")) == 1 })
 	samples := s.Query(t, `sum by (of) (answer{job="test"})`)
 	assert.Equal(t, []Sample{{Labels: map[string]string{"of": "everything"}, Value: 42}}, samples)
 	stops(t, s.Server)
@@ -137,7 +137,7 @@ func TestPrometheus3(t *testing.T) {
 	target := httptest.NewServer(promhttp.HandlerFor(registry, promhttp.HandlerOpts{}))
 	t.Cleanup(target.Close)
 	s := Prometheus3(t, PrometheusOptions{Scrape: []string{strings.TrimPrefix(target.URL, "http://")}})
-	Await(t, 20*time.Second, "the first scrape", func() bool { return len(s.Query(t, "histogram_sum(answer)")) == 1 })
+	Await(t, time.Minute, "the first scrape", func() bool { return len(s.Query(t, "histogram_sum(answer)")) == 1 })
 	assert.InDelta(t, 42, s.Query(t, "histogram_sum(answer)")[0].Value, 0, "native")
 	assert.InDelta(t, 1, s.Query(t, `answer_bucket{le="100.0"}`)[0].Value, 0, "classic")
 	for _, name := range []string{"answer", "answer_bucket"} {
@@ -167,7 +167,7 @@ func TestJaeger(t *testing.T) {
 	require.NoError(t, err)
 
 	var traces []Trace
-	Await(t, 10*time.Second, "the trace", func() bool {
+	Await(t, time.Minute, "the trace", func() bool {
 		traces = s.Traces(t, "modtap", 10)
 		return len(traces) == 1
 	})

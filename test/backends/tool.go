@@ -33,6 +33,7 @@ var (
 	alertmanagerTool = tool{command: "prometheus-alertmanager", needs: "prometheus-alertmanager on the PATH, or root on Debian", debian: "prometheus-alertmanager"}
 	nginxTool        = tool{command: "nginx", needs: "nginx on the PATH, or root on Debian", debian: "nginx-light"}
 	heyTool          = tool{command: "hey", needs: "hey on the PATH, or root on Debian", debian: "hey"}
+	gitTool          = tool{command: "git", needs: "git on the PATH, or root on Debian", debian: "git"}
 	straceTool       = tool{command: "strace", needs: "strace on the PATH, or root on Debian", debian: "strace"}
 	systemdTool      = tool{command: "systemd-analyze", needs: "systemd-analyze on the PATH, or root on Debian", debian: "systemd"}
 	curlTool         = tool{command: "curl", needs: "curl on the PATH, or root on Debian", debian: "curl"}

@@ -17,6 +17,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/modtap/modtap/test/backends"
+	"github.com/modtap/modtap/test/port"
 )
 
 const committed = "../../dashboards/rules"
@@ -95,7 +96,7 @@ func serve(tb testing.TB, program backends.Program, blocks string, ruleFiles []s
 	}
 	config := filepath.Join(tb.TempDir(), "prometheus.yml")
 	require.NoError(tb, os.WriteFile(config, []byte(text.String()), 0o644))
-	address := "127.0.0.1:" + strconv.Itoa(backends.FreePorts(tb, 1)[0])
+	address := port.Address(tb)
 	url := "http://" + address
 	server := backends.Launch(tb, "Prometheus on blocks", program, []string{
 		"--config.file", config, "--storage.tsdb.path", blocks, "--web.listen-address", address, "--log.level=error",

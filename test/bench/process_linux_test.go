@@ -7,7 +7,6 @@ import (
 	"bufio"
 	"context"
 	"io"
-	"net"
 	"net/http"
 	"os"
 	"os/exec"
@@ -66,15 +65,6 @@ func peer(b *testing.B, binary string, role ...string) (int, string) {
 	address, err := bufio.NewReader(stdout).ReadString('\n')
 	require.NoError(b, err, "peer %q", role)
 	return pid, strings.TrimSpace(address)
-}
-
-// freeAddress returns a loopback address on which nothing listens yet.
-func freeAddress(b *testing.B) string {
-	b.Helper()
-	l, err := new(net.ListenConfig).Listen(b.Context(), "tcp", "127.0.0.1:0")
-	require.NoError(b, err)
-	require.NoError(b, l.Close())
-	return l.Addr().String()
 }
 
 // client keeps no connection: what it asks happens beside a measurement.

@@ -21,6 +21,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/modtap/modtap/test/backends"
+	"github.com/modtap/modtap/test/port"
 )
 
 // proxy is one of those that are compared.
@@ -71,12 +72,12 @@ func startReverseProxy(b *testing.B, s site) *proxy {
 // runModtap starts Modtap as a user would: with variables.
 func runModtap(b *testing.B, s site, env ...string) *proxy {
 	b.Helper()
-	p := &proxy{address: freeAddress(b)}
-	metrics := freeAddress(b)
+	p := &proxy{address: port.Address(b)}
+	metrics := port.Address(b)
 	p.metrics = "http://" + metrics + "/metrics"
 	var stdout io.Reader
 	p.pid, stdout = spawn(b, append([]string{
-		"MODTAP_DATA=" + b.TempDir(), "MODTAP_LISTEN=" + p.address, "MODTAP_METRICS_LISTEN=" + metrics, "MODTAP_HEALTH_LISTEN=" + freeAddress(b),
+		"MODTAP_DATA=" + b.TempDir(), "MODTAP_LISTEN=" + p.address, "MODTAP_METRICS_LISTEN=" + metrics, "MODTAP_HEALTH_LISTEN=" + port.Address(b),
 	}, env...), s.modtap)
 	go func() { _, _ = io.Copy(io.Discard, stdout) }()
 	return p

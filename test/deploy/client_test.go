@@ -98,7 +98,7 @@ func settled(tb testing.TB, metrics string, n int) map[string]int {
 			last, since = now, time.Now()
 		}
 		return sum(now) >= n && time.Since(since) > 3*time.Second
-	}, 30*time.Second, 100*time.Millisecond)
+	}, time.Minute, 100*time.Millisecond)
 	return last
 }
 

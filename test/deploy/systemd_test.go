@@ -5,9 +5,6 @@ package deploy
 
 import (
 	"fmt"
-	"go/ast"
-	"go/parser"
-	"go/token"
 	"net/http"
 	"os"
 	"os/exec"
@@ -22,7 +19,9 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/modtap/modtap/collector/config"
 	"github.com/modtap/modtap/test/backends"
+	"github.com/modtap/modtap/test/port"
 )
 
 // exposure is the highest one that the unit may have, in tenths: systemd-analyze calls up to 19 "OK", an unconfined service is at 96.
@@ -74,48 +73,25 @@ func environmentFile(tb testing.TB) map[string]string {
 	return values
 }
 
-// TestEnvironmentFileIsComplete holds the file against the variables that Modtap reads, and their defaults in modtap:base.
+// TestEnvironmentFileIsComplete holds the file against the variables that Modtap reads, and their defaults.
 func TestEnvironmentFileIsComplete(t *testing.T) {
 	written := environmentFile(t)
-	var names []string
+	var names, known []string
 	for name := range written {
 		if strings.HasPrefix(name, "MODTAP_") {
 			names = append(names, name)
 		}
 	}
-	assert.ElementsMatch(t, variables(t), names)
-
-	base, err := os.ReadFile(filepath.Join(checkout, "collector", "config", "base.yaml"))
-	require.NoError(t, err)
-	defaults := regexp.MustCompile(`\$\{env:(MODTAP_\w+):-([^}]*)\}`).FindAllStringSubmatch(string(base), -1)
-	require.Greater(t, len(defaults), 5)
-	for _, d := range defaults {
-		assert.Equal(t, d[2], written[d[1]], d[1])
+	for _, v := range config.Variables {
+		known = append(known, v.Name)
+		if v.Default != "" {
+			assert.Equal(t, v.Default, written[v.Name], v.Name)
+		}
 	}
+	assert.ElementsMatch(t, known, names)
 	for line := range strings.Lines(readFile(t, "systemd", "modtap.env")) {
 		assert.True(t, line == "\n" || strings.HasPrefix(line, "#"), "set by default: %s", line)
 	}
-}
-
-// variables reads the names that environment.go knows.
-func variables(tb testing.TB) (names []string) {
-	tb.Helper()
-	file, err := parser.ParseFile(token.NewFileSet(), filepath.Join(checkout, "collector", "environment.go"), nil, 0)
-	require.NoError(tb, err)
-	ast.Inspect(file, func(n ast.Node) bool {
-		spec, ok := n.(*ast.ValueSpec)
-		if !ok || spec.Names[0].Name != "variables" {
-			return true
-		}
-		for _, element := range spec.Values[0].(*ast.CompositeLit).Elts {
-			name, err := strconv.Unquote(element.(*ast.KeyValueExpr).Key.(*ast.BasicLit).Value)
-			require.NoError(tb, err)
-			names = append(names, name)
-		}
-		return false
-	})
-	require.NotEmpty(tb, names)
-	return names
 }
 
 // TestUnitRuns starts the real binary with every line of modtap.env in force, and holds what it asks of the kernel against what the
@@ -133,7 +109,7 @@ func TestUnitRuns(t *testing.T) {
 	for name, value := range values {
 		value = strings.Replace(value, values["MODTAP_DATA"], state, 1)
 		if strings.HasPrefix(value, "127.0.0.1:") {
-			value = "127.0.0.1:" + strconv.Itoa(backends.FreePorts(t, 1)[0])
+			value = port.Address(t)
 		}
 		if name == "MODTAP_EGRESS_UPSTREAM" {
 			value = originOf(t, module)
@@ -146,7 +122,7 @@ func TestUnitRuns(t *testing.T) {
 	cmd := exec.Command(strace, "-f", "-D", "-q", "-o", trace, command)
 	cmd.Env = append(env, "PATH="+os.Getenv("PATH"), "HOME=/", "GOSUMDB=off")
 	p := start(t, cmd)
-	backends.Await(t, 30*time.Second, "Modtap to be ready", func() bool {
+	backends.Await(t, time.Minute, "Modtap to be ready", func() bool {
 		status, _ := get(t, "http://"+values["MODTAP_HEALTH_LISTEN"]+"/ready")
 		return status == http.StatusOK || !p.running()
 	})
@@ -157,7 +133,7 @@ func TestUnitRuns(t *testing.T) {
 	assert.FileExists(t, values["MODTAP_LOG"])
 	assert.Zero(t, p.stop())
 	end := fmt.Sprintf("%d +++ exited with 0 +++\n", p.cmd.Process.Pid)
-	backends.Await(t, 10*time.Second, "the end of the trace", func() bool {
+	backends.Await(t, time.Minute, "the end of the trace", func() bool {
 		text, err := os.ReadFile(trace)
 		return err == nil && strings.Contains(strings.ReplaceAll(string(text), "  ", " "), end)
 	})

@@ -10,7 +10,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -19,6 +18,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/modtap/modtap/test/backends"
+	"github.com/modtap/modtap/test/port"
 )
 
 // modules is how many of Modtap's own dependencies the go command downloads.
@@ -35,8 +35,8 @@ const (
 func addresses(tb testing.TB) map[string]string {
 	tb.Helper()
 	free := map[string]string{}
-	for i, port := range backends.FreePorts(tb, 3) {
-		free[[]string{ingressDefault, egressDefault, proxyDefault}[i]] = "127.0.0.1:" + strconv.Itoa(port)
+	for _, address := range []string{ingressDefault, egressDefault, proxyDefault} {
+		free[address] = port.Address(tb)
 	}
 	return free
 }
@@ -72,8 +72,7 @@ type sides struct {
 // besides starts Modtap as an example's modtap.env says, and asks of this machine's GOPROXY.
 func besides(tb testing.TB, env string) sides {
 	tb.Helper()
-	ports := backends.FreePorts(tb, 2)
-	metrics, health := "127.0.0.1:"+strconv.Itoa(ports[0]), "127.0.0.1:"+strconv.Itoa(ports[1])
+	metrics, health := port.Address(tb), port.Address(tb)
 	data := filepath.Join(tb.TempDir(), "data")
 	own := append(settings(env), "MODTAP_DATA="+data, "MODTAP_METRICS_LISTEN="+metrics, "MODTAP_HEALTH_LISTEN="+health)
 	cmd := exec.Command(modtapBinary(tb))
@@ -84,7 +83,7 @@ func besides(tb testing.TB, env string) sides {
 	}
 	cmd.Env = append(cmd.Env, own...)
 	p := start(tb, cmd)
-	backends.Await(tb, 30*time.Second, "Modtap to be ready", func() bool {
+	backends.Await(tb, time.Minute, "Modtap to be ready", func() bool {
 		status, _ := get(tb, "http://"+health+"/ready")
 		return status == http.StatusOK || !p.running()
 	})

@@ -20,7 +20,7 @@ import (
 func TestThunderingHerd(t *testing.T) {
 	o := newOrigin(t)
 	o.add(t, "example.com/big", 20<<20)
-	o.delay = time.Second
+	o.delay = 3 * time.Second // all clients come meanwhile
 	m := start(t, o.goproxy())
 	const zipPath = "/example.com/big/@v/v1.0.0.zip"
 	want := o.files[zipPath]
@@ -52,7 +52,7 @@ func TestThunderingHerd(t *testing.T) {
 func TestFirstClientHangsUp(t *testing.T) {
 	o := newOrigin(t)
 	o.add(t, "example.com/big", 20<<20)
-	o.delay = 2 * time.Second
+	o.delay = 4 * time.Second // all clients come meanwhile
 	m := start(t, o.goproxy())
 	const zipPath = "/example.com/big/@v/v1.0.0.zip"
 
@@ -68,7 +68,7 @@ func TestFirstClientHangsUp(t *testing.T) {
 		}
 		assert.ErrorIs(t, err, context.Canceled)
 	})
-	require.Eventually(t, func() bool { return o.count(zipPath) == 1 }, 5*time.Second, 10*time.Millisecond)
+	require.Eventually(t, func() bool { return o.count(zipPath) == 1 }, time.Minute, 10*time.Millisecond)
 	const others = 5
 	for range others {
 		wg.Go(func() {
@@ -77,7 +77,9 @@ func TestFirstClientHangsUp(t *testing.T) {
 			assert.True(t, bytes.Equal(o.files[zipPath], a.body))
 		})
 	}
-	time.Sleep(300 * time.Millisecond)
+	require.Eventually(t, func() bool {
+		return m.sample("http_server_active_requests", `goproxy_operation="zip"`) == others+1
+	}, time.Minute, 10*time.Millisecond, "all are there")
 	leave()
 	wg.Wait()
 	assert.Equal(t, 1, o.count(zipPath), "the fetch went on")
@@ -97,8 +99,7 @@ func TestBrokenFetchLeavesNothing(t *testing.T) {
 	m := start(t, o.goproxy())
 	const zipPath = "/example.com/m/@v/v1.0.0.zip"
 	done := getting(m.proxy + zipPath)
-	require.Eventually(t, func() bool { return o.count(zipPath) == 1 }, 5*time.Second, 10*time.Millisecond)
-	time.Sleep(200 * time.Millisecond)
+	require.Eventually(t, func() bool { return o.halves.Load() == 1 }, time.Minute, 10*time.Millisecond)
 	o.CloseClientConnections()
 	a := <-done
 	require.NoError(t, a.err)

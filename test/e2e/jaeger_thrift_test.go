@@ -33,7 +33,7 @@ func TestJaegerThrift(t *testing.T) {
 	require.NoError(t, got.err)
 	require.Equal(t, 200, got.status)
 
-	backends.Await(t, 20*time.Second, "the request's span", func() bool {
+	backends.Await(t, time.Minute, "the request's span", func() bool {
 		for _, trace := range jaeger.Traces(t, "goproxy", 10) {
 			for _, span := range trace.Spans {
 				if span.Operation == "GET /{module}/@v/{version}.info" && span.Tags["span.kind"] == "server" {

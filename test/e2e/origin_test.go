@@ -12,6 +12,7 @@ import (
 	"path"
 	"strconv"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -33,6 +34,8 @@ type origin struct {
 	failing map[string]int
 	// delay is how long the second half of a .zip is held back.
 	delay time.Duration
+	// halves is how many first halves were sent.
+	halves atomic.Int64
 }
 
 func newOrigin(tb testing.TB) *origin {
@@ -75,6 +78,7 @@ func (o *origin) serve(w http.ResponseWriter, r *http.Request) {
 	if path.Ext(r.URL.Path) == ".zip" && delay > 0 {
 		_, _ = w.Write(file[:len(file)/2])
 		w.(http.Flusher).Flush()
+		o.halves.Add(1)
 		time.Sleep(delay)
 		file = file[len(file)/2:]
 	}
@@ -102,6 +106,6 @@ func (o *origin) goproxy() []string {
 // settled waits until the log holds n documents and returns them.
 func (m *modtap) settled(n int) []document {
 	m.tb.Helper()
-	require.Eventually(m.tb, func() bool { return len(m.documents()) >= n }, 10*time.Second, 50*time.Millisecond)
+	require.Eventually(m.tb, func() bool { return len(m.documents()) >= n }, time.Minute, 50*time.Millisecond)
 	return m.documents()
 }

@@ -74,7 +74,7 @@ func told(t *testing.T, p *backends.PrometheusServer, count, sum string, statuse
 	for _, n := range statuses {
 		total += n
 	}
-	require.Eventually(t, func() bool { return value(t, p, fmt.Sprintf(count, "")) >= float64(total) }, 20*time.Second, 200*time.Millisecond, count)
+	require.Eventually(t, func() bool { return value(t, p, fmt.Sprintf(count, "")) >= float64(total) }, time.Minute, 200*time.Millisecond, count)
 	assert.InDelta(t, total, value(t, p, fmt.Sprintf(count, "")), 0)
 	for status, n := range statuses {
 		selector := fmt.Sprintf(`{job="goproxy",http_response_status_code="%d"}`, status)
@@ -120,7 +120,7 @@ func TestExemplarsLeadToTraceAndDocument(t *testing.T) {
 			}
 		}
 		return len(spans) >= requests
-	}, 20*time.Second, 200*time.Millisecond)
+	}, time.Minute, 200*time.Millisecond)
 	documents := map[string]string{}
 	require.Eventually(t, func() bool {
 		for _, hit := range elastic.Search(t, "*", "") {
@@ -129,7 +129,7 @@ func TestExemplarsLeadToTraceAndDocument(t *testing.T) {
 			documents[d.Span.ID] = d.Trace.ID
 		}
 		return len(documents) >= requests
-	}, 20*time.Second, 200*time.Millisecond)
+	}, time.Minute, 200*time.Millisecond)
 
 	for name, found := range map[string][]backends.Exemplar{
 		"classic buckets in Prometheus 2":   classic.Exemplars(t, "http_server_request_duration_seconds_bucket"),

@@ -97,7 +97,7 @@ func TestBrokenQueueFile(t *testing.T) {
 				time.Sleep(250 * time.Millisecond) // a queue of several requests
 			}
 			const all = bursts * each
-			backends.Await(t, 10*time.Second, "all told", func() bool { return len(m.documents()) == all })
+			backends.Await(t, time.Minute, "all told", func() bool { return len(m.documents()) == all })
 			time.Sleep(500 * time.Millisecond)
 			if i%2 == 0 {
 				require.NoError(t, m.cmd.Process.Signal(syscall.SIGKILL))

@@ -88,6 +88,7 @@ func gomod(modules ...string) []byte {
 func TestInferredSession(t *testing.T) {
 	j := backends.Jaeger(t)
 	m := start(t, []string{"MODTAP_JAEGER=" + j.OTLPHTTP})
+	t.Cleanup(func() { m.explainSessions() })
 	const many = 120
 	c := newClient(t, m.proxy, moduleOf(t, many))
 	n := c.download()
@@ -123,6 +124,33 @@ func TestInferredSession(t *testing.T) {
 	}
 }
 
+// explainSessions tells on a failure which requests began each session, and on which
+// connections.
+func (m *modtap) explainSessions() {
+	if !m.tb.Failed() {
+		return
+	}
+	sessions := map[string][]document{}
+	var order []string
+	for _, d := range m.documents() {
+		id := d.Goproxy.Session.ID
+		if sessions[id] == nil {
+			order = append(order, id)
+		}
+		sessions[id] = append(sessions[id], d)
+	}
+	for _, id := range order {
+		ports := map[int]int{}
+		for _, d := range sessions[id] {
+			ports[d.Client.Port]++
+		}
+		m.tb.Logf("session %s: %d requests, by port %v", id, len(sessions[id]), ports)
+		for _, d := range sessions[id][:min(5, len(sessions[id]))] {
+			m.tb.Logf("  %s + %s :%d %s %d", d.Timestamp.Format("15:04:05.000000"), time.Duration(d.Event.Duration), d.Client.Port, d.URL.Path, d.HTTP.Response.StatusCode)
+		}
+	}
+}
+
 // TestSessionsOverHTTPS: users of one address are told apart, a job's requests are
 // one trace under the root that modtap-goauth names, and a download that is longer
 // than the idle gap splits nothing.
@@ -137,7 +165,8 @@ func TestSessionsOverHTTPS(t *testing.T) {
 	}
 	cert, key := selfSigned(t)
 	m := start(t, append(o.goproxy(), "MODTAP_TLS_CERT="+cert, "MODTAP_TLS_KEY="+key, "MODTAP_JAEGER="+j.OTLPHTTP), "run",
-		"--set", "receivers.goproxy.sessions.idle_gap=2s", "--set", "receivers.goproxy.chain.retry.max_retries=0")
+		"--set", "receivers.goproxy.sessions.idle_gap=2s", "--set", "receivers.goproxy.chain.retry.max_retries=0",
+		"--set", "receivers.goproxy.client_identity=full")
 	host := strings.TrimPrefix(m.proxy, "https://")
 	environment := []string{"SSL_CERT_FILE=" + cert, "GOSUMDB=off", "GOAUTH=off"}
 
@@ -199,7 +228,7 @@ func TestSessionsOverHTTPS(t *testing.T) {
 func TestGoauthCommand(t *testing.T) {
 	out, err := command(t.TempDir(), []string{"CI=true", "JOB_NAME=build"}, "goauth", "https://proxy.example").Output()
 	require.NoError(t, err)
-	assert.Regexp(t, "^https://proxy.example\n\nTraceparent: 00-[0-9a-f]{32}-[0-9a-f]{16}-01\nTracestate: modtap=root\nModtap-Ci-System: ", string(out))
+	assert.Regexp(t, "^https://proxy.example\n\nTraceparent: 00-[0-9a-f]{32}-[0-9a-f]{16}-01\nTracestate: modtap=root\nModtap-Owner: [0-9a-f]{32}\nModtap-Ci-System: ", string(out))
 	out, err = command(t.TempDir(), nil, "goauth", "proxy.example").CombinedOutput()
 	require.Error(t, err)
 	assert.Contains(t, string(out), `"proxy.example" is no https:// URL`)

@@ -10,6 +10,8 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"github.com/modtap/modtap/test/port"
 )
 
 // TestVerdictsWhileAZipStreams: while a large zip is still on its way through an
@@ -18,12 +20,12 @@ func TestVerdictsWhileAZipStreams(t *testing.T) {
 	o := newOrigin(t)
 	o.add(t, "example.com/large", 8<<20)
 	o.delay = 4 * time.Second
-	egress := freeAddress(t)
+	egress := port.Address(t)
 	url, _ := startNginx(t, "http://"+egress)
 	m := start(t, append(o.goproxy(), "MODTAP_UPSTREAM="+url, "MODTAP_EGRESS_LISTEN="+egress))
 	const stem = "/example.com/large/@v/v1.0.0"
 	large := getting(m.proxy + stem + ".zip")
-	require.Eventually(t, func() bool { return o.count(stem+".zip") == 1 }, 3*time.Second, 10*time.Millisecond)
+	require.Eventually(t, func() bool { return o.count(stem+".zip") == 1 }, time.Minute, 10*time.Millisecond)
 	for range 2 {
 		getOK(t, m.proxy+stem+".mod")
 		getOK(t, m.proxy+stem+".info")

@@ -41,6 +41,7 @@ type client struct {
 
 	mu      sync.Mutex
 	idle    []*connection
+	sent    int
 	records []record
 }
 
@@ -53,6 +54,9 @@ type connection struct {
 func (c *client) get(path string) error {
 	var id [24]byte
 	_, _ = rand.Read(id[:]) // it never fails, its documentation says
+	c.mu.Lock()
+	c.sent++
+	c.mu.Unlock()
 	r := record{trace: hex.EncodeToString(id[:16]), path: path, began: time.Now()}
 	r.err = c.exchange(path, "00-"+r.trace+"-"+hex.EncodeToString(id[16:])+"-01")
 	r.ended = time.Now()
@@ -148,6 +152,13 @@ func (c *client) close() {
 		_ = connection.Close()
 	}
 	c.idle = nil
+}
+
+// begun is how many requests there were, those without an answer yet included.
+func (c *client) begun() int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.sent
 }
 
 // all returns the records so far.

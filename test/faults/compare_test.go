@@ -8,7 +8,6 @@ package faults
 import (
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/stretchr/testify/assert"
 )
@@ -33,6 +32,13 @@ func (r *run) compare(o *settings) {
 	want := expected{accepted, complete, complete}
 	refused := len(complete) - len(accepted)
 	x := r.drain(o, want)
+	if o.garbled > 0 {
+		// A byte that was changed unnoticed may have changed what a document is found or taken by.
+		garbled := max(0, r.refused()-refused)
+		assert.LessOrEqual(t, garbled, o.garbled, "refused documents")
+		refused += garbled
+		r.garbled = garbled + r.elsewhere(x.in[0], accepted)
+	}
 	r.scraper.close()
 	row := row{
 		fault: r.name, sent: len(sent), complete: len(complete), told: x, prometheus: -1,
@@ -46,7 +52,11 @@ func (r *run) compare(o *settings) {
 		row.missing[i], row.duplicates[i] = e.missing(want[i]), e.duplicates()
 		assert.LessOrEqual(t, foreign, o.garbled, "%s of traces that nobody sent", backendNames[i])
 		assert.Zero(t, row.duplicates[i], "duplicate %s", backendNames[i])
-		row.lost[i] = r.checkLoss(o, backendNames[i], row.missing[i]-foreign)
+		missing := row.missing[i] - foreign
+		if i == 0 {
+			missing -= r.garbled
+		}
+		row.lost[i] = r.checkLoss(o, backendNames[i], missing)
 	}
 	r.table.add(&row)
 	t.Log(row.String(), "\n", strings.Join(r.scraper.failures(), "\n"))
@@ -61,7 +71,7 @@ func (r *run) compare(o *settings) {
 			assert.Equal(t, all, row.prometheus, "as many in Prometheus as lines")
 		}
 	}
-	assert.InDelta(t, refused, r.scraper.total("otelcol_exporter_elastic_rejected_documents"), 0, "refused documents are counted")
+	assert.Equal(t, refused, r.refused(), "refused documents are counted")
 	if n := len(r.scraper.faults); n > 0 {
 		assert.Fail(t, "series went back", "%d times, the first: %s", n, r.scraper.faults[0])
 	}
@@ -70,9 +80,7 @@ func (r *run) compare(o *settings) {
 		assert.Fail(t, "series began anew", "%d times, the first: %s", n, r.scraper.resets[0])
 	}
 	assert.Positive(t, r.scraper.scrapes)
-	for _, start := range r.starts {
-		assert.Less(t, start, time.Second, "the port answers again")
-	}
+	r.checkRestarts()
 	assert.Less(t, row.latency.ratio, maxLatencyRatio, "median latency, relative to the control's")
 }
 
@@ -98,7 +106,7 @@ func (r *run) checkLoss(o *settings, backend string, missing int) (counted int) 
 		assert.Equal(r.t, counted, missing, "missing %s are counted", backend)
 		return counted
 	}
-	assert.LessOrEqual(r.t, missing, l.most, "missing %s", backend)
+	assert.LessOrEqual(r.t, missing, max(l.most, r.behind), "missing %s", backend)
 	if missing > 0 {
 		assert.Positive(r.t, counted, "missing %s are noticed", backend)
 	}

@@ -40,6 +40,6 @@ func diskFull(where *string) func(*run) {
 // dataDeleted deletes the data directory while Modtap uses it.
 func dataDeleted(r *run) {
 	time.Sleep(2 * time.Second)
-	require.Eventually(r.t, func() bool { return os.RemoveAll(r.modtap.data) == nil }, 5*time.Second, time.Millisecond)
+	require.Eventually(r.t, func() bool { return os.RemoveAll(r.modtap.data) == nil }, 30*time.Second, time.Millisecond)
 	time.Sleep(scale(6*time.Second, time.Minute))
 }

@@ -12,6 +12,8 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -72,6 +74,21 @@ func documents(tb testing.TB, es *backends.ElasticsearchServer, service string) 
 			return found
 		}
 	}
+}
+
+// elsewhere is how many of the traces that lack a document have one under another service's name.
+func (r *run) elsewhere(e evidence, want map[string]bool) (n int) {
+	r.t.Helper()
+	var lacking []string
+	for trace := range want {
+		if len(e[trace]) == 0 {
+			lacking = append(lacking, strconv.Quote(trace))
+		}
+	}
+	for some := range slices.Chunk(lacking, 1000) {
+		n += len(r.es.Search(r.t, indices, fmt.Sprintf(`{"size":%d,"_source":false,"query":{"terms":{"trace.id":[%s]}}}`, page, strings.Join(some, ","))))
+	}
+	return n
 }
 
 // lines reads the JSON log at path, the full files beside it included. Half a

@@ -13,7 +13,12 @@ import (
 // TestFaults runs each fault on a Modtap of its own, one after the other.
 func TestFaults(t *testing.T) {
 	s := newSuite(t)
-	defer func() { t.Log(s.table.String()) }()
+	defer func() {
+		t.Log(s.table.String())
+		for _, failure := range s.failures {
+			t.Log(failure)
+		}
+	}()
 
 	s.underFull(t, "nothing", func(*run) { time.Sleep(scale(6*time.Second, 30*time.Second)) })
 
@@ -30,6 +35,10 @@ func TestFaults(t *testing.T) {
 	s.underFull(t, "elasticsearch-flood-stage", floodStage)
 	s.under(t, "jaeger-stopped", jaegerStopped)
 	s.underFull(t, "jaeger-hangs", jaegerHangs)
+	s.under(t, "elasticsearch-shards-full", shardsFull, fullOfShards(s))
+	s.under(t, "elasticsearch-write-only", func(*run) { time.Sleep(scale(3*time.Second, time.Minute)) }, writeOnly(t, s))
+	behind := newBetween(t, s)
+	s.under(t, "jaeger-behind-nginx", behind.answers, func(o *settings) { o.env = append(o.env, "MODTAP_JAEGER="+behind.URL) })
 	s.underFull(t, "prometheus-absent", prometheusAbsent, func(o *settings) { o.unscraped = true })
 
 	night := new(midnight)
@@ -52,7 +61,7 @@ func TestFaults(t *testing.T) {
 	s.under(t, "data-deleted", dataDeleted)
 	s.under(t, "segment-truncated", segmentTruncated, func(o *settings) { o.losses = damaged(scale(50, 500)) })
 	s.under(t, "segment-corrupted", segmentCorrupted, func(o *settings) { o.losses, o.unequal = damaged(scale(100, 1000)), true })
-	s.under(t, "queue-corrupted", queueDamaged(func(t *testing.T, path string) { flip(t, path, flipped) }), func(o *settings) {
+	s.under(t, "queue-corrupted", queueDamaged(func(t testing.TB, path string) { flip(t, path, flipped) }), func(o *settings) {
 		o.losses, o.unequal, o.garbled = queueLoss(), true, flipped
 	})
 	s.under(t, "queue-truncated", queueDamaged(half), func(o *settings) { o.losses, o.unequal = queueLoss(), true })

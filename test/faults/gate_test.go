@@ -19,6 +19,8 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/modtap/modtap/test/port"
 )
 
 // gate stands before a backend and breaks the way to it.
@@ -32,6 +34,7 @@ type gate struct {
 	fault   atomic.Pointer[injection]
 
 	batches  atomic.Int64 // that came to the backend
+	passing  atomic.Int64 // that it hasn't answered yet
 	injected atomic.Int64 // that came while a fault was injected
 }
 
@@ -42,7 +45,7 @@ func newGate(tb testing.TB, backend string) *gate {
 	tb.Helper()
 	to, err := url.Parse(backend)
 	require.NoError(tb, err)
-	g := &gate{tb: tb, address: freeAddresses(tb, 1)[0]}
+	g := &gate{tb: tb, address: port.Address(tb)}
 	g.URL = "http://" + g.address
 	g.backend = &httputil.ReverseProxy{
 		Rewrite:   func(r *httputil.ProxyRequest) { r.SetURL(to) },
@@ -85,6 +88,10 @@ func (g *gate) during(f injection, happens func()) {
 }
 
 func (g *gate) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if batch(r) {
+		g.passing.Add(1)
+		defer g.passing.Add(-1)
+	}
 	if f := g.fault.Load(); f != nil {
 		if batch(r) {
 			g.injected.Add(1)
@@ -97,6 +104,22 @@ func (g *gate) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		g.batches.Add(1)
 	}
 	g.backend.ServeHTTP(w, r)
+	_ = http.NewResponseController(w).Flush() // who has left gets no answer
+}
+
+// downBetweenBatches is down, once each batch that came has its answer.
+func (g *gate) downBetweenBatches() {
+	g.tb.Helper()
+	refuse := injection(func(_ http.ResponseWriter, r *http.Request) bool {
+		if batch(r) {
+			panic(http.ErrAbortHandler)
+		}
+		return false
+	})
+	g.fault.Store(&refuse)
+	defer g.fault.Store(nil)
+	require.Eventually(g.tb, func() bool { return g.passing.Load() == 0 }, time.Minute, time.Millisecond, "each batch is answered")
+	g.down()
 }
 
 // batch reports whether a request carries telemetry.
@@ -145,7 +168,7 @@ func (d *discarded) WriteHeader(int)             {}
 // amidBatch returns while a batch has just begun its way to the backend.
 func (g *gate) amidBatch() {
 	before := g.batches.Load()
-	for deadline := time.Now().Add(30 * time.Second); g.batches.Load() == before; time.Sleep(50 * time.Microsecond) {
+	for deadline := time.Now().Add(2 * time.Minute); g.batches.Load() == before; time.Sleep(50 * time.Microsecond) {
 		require.True(g.tb, time.Now().Before(deadline), "a batch comes")
 	}
 }

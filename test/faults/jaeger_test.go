@@ -26,8 +26,16 @@ import (
 func jaegerStopped(r *run) {
 	time.Sleep(2 * time.Second)
 	r.toJaeger.down()
-	time.Sleep(time.Second)
-	r.spans = spans(r.t, r.jaeger, r.name, r.began, time.Now())
+	// It stores what it has taken a little later.
+	still := 0
+	require.Eventually(r.t, func() bool {
+		before := len(r.spans)
+		r.spans = spans(r.t, r.jaeger, r.name, r.began, time.Now())
+		if still++; len(r.spans) != before {
+			still = 0
+		}
+		return still == 3
+	}, time.Minute, time.Second, "Jaeger stores what it has taken")
 	r.jaeger.Stop()
 	age := watch(long(), func() time.Duration { return newestDocument(r.t, r.es, r.name) })
 	r.jaeger.Restart()

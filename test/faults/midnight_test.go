@@ -20,6 +20,7 @@ import (
 
 	"github.com/modtap/modtap/internal/exchange"
 	"github.com/modtap/modtap/internal/journal"
+	"github.com/modtap/modtap/test/backends"
 )
 
 // aroundMidnight is how many exchanges the night's run had, 10 ms apart.
@@ -72,9 +73,14 @@ func (m *midnight) replayed(r *run) {
 	require.Eventually(r.t, func() bool {
 		r.spans = spans(r.t, r.jaeger, r.name, m.began.Add(-time.Second), m.began.Add(10*time.Second))
 		return len(r.spans) == aroundMidnight
-	}, time.Minute, time.Second, "the night's spans")
+	}, 2*time.Minute, time.Second, "the night's spans")
+	var hits []backends.Hit
+	require.Eventually(r.t, func() bool {
+		hits = r.es.Search(r.t, indices, fmt.Sprintf(`{"size":10000,"query":{"bool":{"filter":[{"term":{"service.name":%q}},{"prefix":{"url.path":"/example.com/night/"}}]}}}`, r.name))
+		return len(hits) >= aroundMidnight
+	}, 2*time.Minute, time.Second, "the night's documents")
 	days := map[string]int{}
-	for _, hit := range r.es.Search(r.t, indices, fmt.Sprintf(`{"size":10000,"query":{"bool":{"filter":[{"term":{"service.name":%q}},{"prefix":{"url.path":"/example.com/night/"}}]}}}`, r.name)) {
+	for _, hit := range hits {
 		var d struct {
 			Timestamp time.Time `json:"@timestamp"`
 		}

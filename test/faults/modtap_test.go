@@ -6,6 +6,7 @@
 package faults
 
 import (
+	"fmt"
 	"net"
 	"os"
 	"os/exec"
@@ -63,25 +64,42 @@ func newModtap(tb testing.TB, ports []string, data string, env ...string) *modta
 // answers: until ask, which sends a request, returns nil after the port is open.
 func (m *modtap) start(ask func() error) time.Duration {
 	m.tb.Helper()
+	took, err := m.answers(ask)
+	require.NoError(m.tb, err)
+	return took
+}
+
+// answers is start, for other goroutines than the test's.
+func (m *modtap) answers(ask func() error) (took time.Duration, err error) {
 	began := time.Now()
-	m.spawn()
+	if err := m.spawn(); err != nil {
+		return 0, err
+	}
 	for {
 		connection, err := net.DialTimeout("tcp", m.proxy, time.Second)
 		if err == nil {
-			require.NoError(m.tb, connection.Close())
+			_ = connection.Close() // nothing was sent
 			break
 		}
-		require.False(m.tb, m.ended(), "modtap ended at its start:\n%s", m.printed())
-		require.Less(m.tb, time.Since(began), 30*time.Second, "modtap opens its port:\n%s", m.printed())
+		if m.ended() {
+			return 0, fmt.Errorf("modtap ended at its start:\n%s", m.printed())
+		}
+		if time.Since(began) > time.Minute {
+			return 0, fmt.Errorf("modtap doesn't open its port:\n%s", m.printed())
+		}
 		time.Sleep(2 * time.Millisecond)
 	}
-	require.NoError(m.tb, ask(), "the first request after a start")
-	return time.Since(began)
+	if err := ask(); err != nil {
+		return 0, fmt.Errorf("the first request after a start: %w", err)
+	}
+	return time.Since(began), nil
 }
 
-func (m *modtap) spawn() {
+func (m *modtap) spawn() error {
 	output, err := os.OpenFile(m.output, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
-	require.NoError(m.tb, err)
+	if err != nil {
+		return err
+	}
 	defer output.Close()
 	cmd := exec.Command(binary)
 	cmd.Env, cmd.Stdout, cmd.Stderr = m.env, output, output
@@ -99,8 +117,11 @@ func (m *modtap) spawn() {
 			close(m.exited)
 		}
 	}()
-	require.NoError(m.tb, <-started)
+	if err := <-started; err != nil {
+		return err
+	}
 	m.process = cmd.Process
+	return nil
 }
 
 func (m *modtap) ended() bool {
@@ -137,19 +158,8 @@ func (m *modtap) resume() { _ = m.process.Signal(syscall.SIGCONT) }
 
 func (m *modtap) printed() string {
 	output, err := os.ReadFile(m.output)
-	require.NoError(m.tb, err)
-	return string(output[max(0, len(output)-8<<10):])
-}
-
-// freeAddresses returns n loopback addresses on which nothing listens.
-func freeAddresses(tb testing.TB, n int) []string {
-	tb.Helper()
-	addresses := make([]string, n)
-	for i := range addresses {
-		l, err := net.Listen("tcp", "127.0.0.1:0")
-		require.NoError(tb, err)
-		defer l.Close() // together, so that none is handed out twice
-		addresses[i] = l.Addr().String()
+	if err != nil {
+		return err.Error()
 	}
-	return addresses
+	return string(output[max(0, len(output)-8<<10):])
 }

@@ -8,10 +8,12 @@ package faults
 import (
 	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
 	"github.com/modtap/modtap/test/backends"
+	"github.com/modtap/modtap/test/port"
 )
 
 // suite has what all faults share: the real backends, with a gate before those
@@ -26,20 +28,26 @@ type suite struct {
 	control    *modtap
 	ports      []string // of the Modtap that is broken: Prometheus knows one of them
 	table      table
+	failures   []string // a line for each fault that failed
 }
 
 func newSuite(t *testing.T) *suite {
 	t.Helper()
-	s := &suite{origin: newOrigin(t), ports: freeAddresses(t, 3)}
+	s := &suite{origin: newOrigin(t), ports: port.Addresses(t, 3)}
 	s.es, s.jaeger = backends.Elasticsearch(t), backends.Jaeger(t)
 	s.prometheus = backends.Prometheus(t, backends.PrometheusOptions{Scrape: []string{s.ports[1]}})
 	s.toES, s.toJaeger = newGate(t, s.es.URL), newGate(t, s.jaeger.OTLPHTTP)
-	// The pass-through control tells nothing to nobody.
-	s.control = newModtap(t, freeAddresses(t, 3), filepath.Join(t.TempDir(), "data"), "MODTAP_UPSTREAM="+s.origin.URL, "MODTAP_LOG=off")
+	s.control = s.untold(t, filepath.Join(t.TempDir(), "data"), port.Addresses(t, 3))
 	warm := s.client(s.control)
 	s.control.start(func() error { return warm.get(s.origin.paths[0]) })
 	warm.close()
 	return s
+}
+
+// untold is a pass-through Modtap that tells nothing to nobody.
+func (s *suite) untold(tb testing.TB, data string, ports []string) *modtap {
+	tb.Helper()
+	return newModtap(tb, ports, data, "MODTAP_UPSTREAM="+s.origin.URL, "MODTAP_LOG=off")
 }
 
 func (s *suite) client(m *modtap) *client {
@@ -50,7 +58,7 @@ func (s *suite) client(m *modtap) *client {
 type run struct {
 	*suite
 
-	t       *testing.T
+	t       *witness
 	load    *load
 	name    string
 	modtap  *modtap
@@ -58,9 +66,11 @@ type run struct {
 	scraper *scraper
 	began   time.Time
 	gone    []outage
-	paused  bool            // for a while, so latency says nothing
-	starts  []time.Duration // from each restart to the first answer
-	spans   evidence        // read before Jaeger forgot them
+	paused  bool      // for a while, so latency says nothing
+	garbled int       // documents that are there, or were sent, otherwise than they were told
+	behind  int       // at most, what was in the journal alone when that was damaged
+	starts  []restart // each start but the first
+	spans   evidence  // read before Jaeger forgot them
 }
 
 // outage is a time in which Modtap was not to be reached, for a kill or a stop.
@@ -77,7 +87,13 @@ func (s *suite) under(t *testing.T, name string, fault func(r *run), options ...
 		if o.before != nil {
 			o.before(t)
 		}
-		r := &run{suite: s, t: t, name: name, began: time.Now(), spans: evidence{}}
+		w := &witness{T: t}
+		defer func() {
+			if t.Failed() {
+				s.failures = append(s.failures, "FAILED "+name+": "+strings.Join(w.failures, "; "))
+			}
+		}()
+		r := &run{suite: s, t: w, name: name, began: time.Now(), spans: evidence{}}
 		r.log = filepath.Join(t.TempDir(), "requests.jsonl")
 		if o.log != nil {
 			r.log = o.log(t)
@@ -86,7 +102,7 @@ func (s *suite) under(t *testing.T, name string, fault func(r *run), options ...
 		if o.data != nil {
 			data = o.data(t)
 		}
-		r.modtap = newModtap(t, s.ports, data, append([]string{
+		r.modtap = newModtap(w, s.ports, data, append([]string{
 			"MODTAP_UPSTREAM=" + s.origin.URL, "MODTAP_SERVICE_NAME=" + name, "MODTAP_LOG=" + r.log,
 			"MODTAP_ELASTICSEARCH=" + s.toES.URL, "MODTAP_JAEGER=" + s.toJaeger.URL,
 		}, o.env...)...)
@@ -114,13 +130,6 @@ func (s *suite) underFull(t *testing.T, name string, fault func(r *run), options
 // ask sends one request of the load's kind.
 func (r *run) ask() error { return r.load.target.get(r.origin.paths[0]) }
 
-// restart starts Modtap again after whatever ended it at the given time.
-func (r *run) restart(from time.Time) {
-	r.t.Helper()
-	r.starts = append(r.starts, r.modtap.start(r.ask))
-	r.gone = append(r.gone, outage{from, time.Now()})
-}
-
 // settings are what a fault needs to be different.
 type settings struct {
 	// log and data say where these are; nil: in a directory of their own.
@@ -147,7 +156,7 @@ type loss struct {
 	backend string   // one of backendNames
 	counter []string // parts of the name and labels of what counts it
 	exact   bool     // to the last exchange
-	most    int      // if it isn't exact: damage hides how much it hit
+	most    int      // if it isn't exact: damage hides how much it hit; [run.behind] if that is more
 }
 
 // loss returns what may be lost on the way to a backend; false: nothing.

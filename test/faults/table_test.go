@@ -27,7 +27,7 @@ type row struct {
 	lost           [len(backendNames)]int // as Modtap counts it, where a loss is allowed
 	duplicates     [len(backendNames)]int
 	failed         int // downloads, while Modtap was there
-	starts         []time.Duration
+	starts         []restart
 	latency        latency
 }
 
@@ -36,7 +36,7 @@ const head = "fault\tsent\tcompleted\tdocuments\tlines\tspans\tcounter\tPromethe
 func (r *row) cells() string {
 	restart, prometheus, ratio := "-", "-", "-"
 	if n := len(r.starts); n > 0 {
-		restart = fmt.Sprint(median(slices.Clone(r.starts)).Round(time.Millisecond), "/", slices.Max(r.starts).Round(time.Millisecond))
+		restart = fmt.Sprint(median(times(r.starts)).Round(time.Millisecond), "/", slices.Max(times(r.starts)).Round(time.Millisecond))
 	}
 	if r.prometheus >= 0 {
 		prometheus = strconv.Itoa(r.prometheus)

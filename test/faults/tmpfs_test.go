@@ -36,7 +36,7 @@ func tmpfs(t *testing.T, size string) (dir string) {
 }
 
 // fill takes all that is left of a disk; empty gives it back.
-func fill(t *testing.T, dir string) {
+func fill(t testing.TB, dir string) {
 	t.Helper()
 	f, err := os.OpenFile(filepath.Join(dir, ballast), os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o600)
 	require.NoError(t, err)
@@ -52,7 +52,7 @@ func fill(t *testing.T, dir string) {
 	}
 }
 
-func empty(t *testing.T, dir string) {
+func empty(t testing.TB, dir string) {
 	t.Helper()
 	require.NoError(t, os.Remove(filepath.Join(dir, ballast)))
 }

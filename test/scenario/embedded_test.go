@@ -34,6 +34,7 @@ receivers:
     settle: 500ms
     leak_patterns: "*.corp.example"
     trusted_proxies: [127.0.0.1/32]
+    client_identity: full
     cache: {max_size: 3300000, list_ttl: 2s}
     sessions: {idle_gap: 2s}
     chain:

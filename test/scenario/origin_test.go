@@ -29,7 +29,7 @@ import (
 const database = "sum.scenario.example"
 
 // origin is the upstream whose faults are switched: a GOPROXY of modules below example.com and of toolchains, with a checksum database.
-// Names of modules say what is wrong with them: tampered, slow, hanging, missing.
+// Names of modules say what is wrong with them: tampered, slow, hanging, missing, late.
 type origin struct {
 	url     string
 	gosumdb string
@@ -82,6 +82,8 @@ func (o *origin) serve(w http.ResponseWriter, r *http.Request) {
 	switch {
 	case !known || strings.Contains(path, "missing"):
 		http.Error(w, "not found: no such module", http.StatusNotFound)
+	case strings.HasSuffix(path, "/late"): // as the official mirror says it
+		http.Error(w, "not found: fetch timed out", http.StatusNotFound)
 	case !found && strings.HasSuffix(path, "/@latest"):
 		_, _ = io.WriteString(w, info("v1.1.0"))
 	case strings.Contains(path, "hanging"):

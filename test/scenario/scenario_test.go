@@ -22,6 +22,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/modtap/modtap/test/backends"
+	"github.com/modtap/modtap/test/port"
 	"github.com/modtap/modtap/test/stack"
 )
 
@@ -67,10 +68,7 @@ func TestScenario(t *testing.T) {
 func start(t *testing.T) *rehearsal {
 	t.Helper()
 	r := &rehearsal{t: t, origin: newOrigin(t), pager: newPager(t), began: time.Now(), heard: map[string]notification{}}
-	addresses := make([]string, 3)
-	for i, port := range backends.FreePorts(t, len(addresses)) {
-		addresses[i] = fmt.Sprintf("127.0.0.1:%d", port)
-	}
+	addresses := port.Addresses(t, 3)
 	r.stack = stack.Start(t, stack.Options{
 		Env:  map[string]string{"GOPROXY": r.origin.url, "GOSUMDB": r.origin.gosumdb},
 		Edit: newEdits(t, addresses[1], r.pager.url).edit,

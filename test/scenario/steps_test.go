@@ -52,11 +52,8 @@ func steps() []step {
 				return func() { l.stop(); stale.stop(); r.origin.failing.Store(false) }
 			},
 			notified: map[string]time.Duration{"GoproxyUpstreamDown job=goproxy server_address=localhost side=egress severity=critical": 25 * time.Second},
-			held: []string{
-				availability(fast, "critical"), availability(slower, "critical"),
-				"GoproxyCircuitOpen job=goproxy server_address=localhost severity=warning",
-			},
-			after: []string{availability(slow, "warning"), availability(slow3, "warning")},
+			held:     []string{availability(fast, "critical"), availability(slower, "critical")},
+			after:    []string{availability(slow, "warning"), availability(slow3, "warning")},
 		},
 		{
 			name: "slow checksum database",

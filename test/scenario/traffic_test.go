@@ -147,6 +147,7 @@ func (c *client) variety() {
 	wait.Wait()
 	c.want(http.StatusNotFound, "/example.com/missing/@v/v1.0.0.info")
 	c.want(http.StatusNotFound, "/example.com/missing/a/b/@v/list")
+	c.want(http.StatusNotFound, "/example.com/late/@v/v1.0.0.info")
 	c.want(http.StatusGatewayTimeout, "/example.com/hanging/@v/v1.0.0.mod")
 	for _, version := range []string{"v0.0.1-go1.26.8.linux-amd64", "v0.0.1-go1.25.1.linux-arm64"} {
 		c.want(http.StatusOK, "/golang.org/toolchain/@v/"+version+".zip")

@@ -19,6 +19,8 @@ import (
 	"github.com/compose-spec/compose-go/v2/types"
 
 	"github.com/modtap/modtap/test/backends"
+	"github.com/modtap/modtap/test/built"
+	"github.com/modtap/modtap/test/port"
 )
 
 // Options say what a stack does differently from compose.yaml. The zero value changes nothing but the ports.
@@ -99,7 +101,7 @@ func (b *builder) place(root string) {
 		img, _, _ := imageOf(service.Image)
 		needed += len(b.ports(img, &service))
 	}
-	free := backends.FreePorts(b.tb, needed)
+	free := port.Hold(b.tb, needed)
 	for name, service := range b.project.Services {
 		img, _, ok := imageOf(service.Image)
 		if !ok || len(service.Entrypoint) > 0 {
@@ -237,11 +239,9 @@ func (b *builder) healthy(at *place, img image, path string, h *types.HealthChec
 // build builds modtap as the README says.
 func build(tb backends.TB, root string) string {
 	tb.Helper()
-	binary := filepath.Join(tb.TempDir(), "modtap")
-	command := exec.CommandContext(tb.Context(), "go", "build", "-trimpath", "-ldflags", "-s -w", "-o", binary, ".")
-	command.Dir, command.Env = root, append(os.Environ(), "CGO_ENABLED=0")
-	if out, err := command.CombinedOutput(); err != nil {
-		tb.Fatalf("building modtap: %v\n%s", err, out)
+	binary, err := built.Modtap(tb.Context(), root, tb.TempDir())
+	if err != nil {
+		tb.Fatal(err)
 	}
 	return binary
 }

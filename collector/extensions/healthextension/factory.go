@@ -5,6 +5,7 @@ package healthextension
 
 import (
 	"context"
+	"time"
 
 	"go.opentelemetry.io/collector/component"
 	"go.opentelemetry.io/collector/config/confighttp"
@@ -21,6 +22,20 @@ type Option func(*settings)
 
 type settings struct {
 	announce func(what, where, note string)
+	checks   []check
+}
+
+// A check asks a part that is no component whether it is well.
+type check struct {
+	part string // by its key in the configuration
+	// fault returns since when it isn't well and why; nil: it is well.
+	fault func() (time.Time, error)
+}
+
+// WithCheck has /healthy ask a part of the process that is no component and so
+// reports no status. part is its key in the configuration.
+func WithCheck(part string, fault func() (since time.Time, err error)) Option {
+	return func(s *settings) { s.checks = append(s.checks, check{part, fault}) }
 }
 
 // WithAnnounce is told "health" and its URL once the extension listens, which is
@@ -37,7 +52,9 @@ func NewFactory(options ...Option) extension.Factory {
 	}
 	return extension.NewFactory(componentType, createDefaultConfig,
 		func(_ context.Context, set extension.Settings, cfg component.Config) (extension.Extension, error) {
-			return newHealth(cfg.(*Config), set, s.announce), nil
+			h := newHealth(cfg.(*Config), set, s.announce)
+			h.faults.checks = s.checks
+			return h, nil
 		}, component.StabilityLevelAlpha)
 }
 

@@ -13,6 +13,8 @@ import (
 	"go.opentelemetry.io/collector/component"
 	"go.opentelemetry.io/collector/component/componentstatus"
 	"go.opentelemetry.io/collector/pipeline"
+
+	"github.com/modtap/modtap/internal/redact"
 )
 
 // A fault is what one component last reported of itself, if it was an error.
@@ -32,6 +34,8 @@ type fault struct {
 
 // faults are those of all components. The zero value has none.
 type faults struct {
+	checks []check // set before the start
+
 	mu   sync.Mutex
 	byID map[*componentstatus.InstanceID]fault
 }
@@ -55,7 +59,7 @@ func (f *faults) changed(source *componentstatus.InstanceID, event *componentsta
 	}
 	now.Error = "no reason given"
 	if err := event.Err(); err != nil {
-		now.Error = err.Error()
+		now.Error = redact.Line(err.Error())
 	}
 	now.lasting = event.Status() != componentstatus.StatusRecoverableError
 	if f.byID == nil {
@@ -71,6 +75,11 @@ func (f *faults) all() []fault {
 	all := make([]fault, 0, len(f.byID))
 	for _, one := range f.byID {
 		all = append(all, one)
+	}
+	for _, c := range f.checks {
+		if since, err := c.fault(); err != nil {
+			all = append(all, fault{Component: c.part, Since: since.UTC(), Error: err.Error()})
+		}
 	}
 	slices.SortFunc(all, func(a, b fault) int {
 		return cmp.Or(a.Since.Compare(b.Since), strings.Compare(a.Component, b.Component), slices.Compare(a.Pipelines, b.Pipelines))

@@ -4,12 +4,19 @@
 package healthextension
 
 import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
 	"encoding/json"
+	"encoding/pem"
 	"errors"
 	"io"
 	"net/http"
+	"net/http/httptest"
+	"os"
 	"path/filepath"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -18,6 +25,8 @@ import (
 	"go.opentelemetry.io/collector/component"
 	"go.opentelemetry.io/collector/component/componentstatus"
 	"go.opentelemetry.io/collector/component/componenttest"
+	"go.opentelemetry.io/collector/config/configoptional"
+	"go.opentelemetry.io/collector/config/configtls"
 	"go.opentelemetry.io/collector/confmap"
 	"go.opentelemetry.io/collector/confmap/confmaptest"
 	"go.opentelemetry.io/collector/extension/extensiontest"
@@ -128,4 +137,42 @@ func TestStartNeedsThePort(t *testing.T) {
 	require.NoError(t, err)
 	require.Error(t, e.Start(t.Context(), componenttest.NewNopHost()))
 	require.NoError(t, e.Shutdown(t.Context()))
+}
+
+// TestAPairThatIsRenewed: between the two writes of a renewal the last good pair is shown, and the fault is known.
+func TestAPairThatIsRenewed(t *testing.T) {
+	dir := t.TempDir()
+	cfg := createDefaultConfig().(*Config)
+	cfg.HTTP.NetAddr.Endpoint = "127.0.0.1:0"
+	server := configtls.NewDefaultServerConfig()
+	server.CertFile, server.KeyFile, server.ReloadInterval = filepath.Join(dir, "tls.crt"), filepath.Join(dir, "tls.key"), 20*time.Millisecond
+	put := func() (certificate, key []byte) {
+		s := httptest.NewUnstartedServer(nil)
+		s.StartTLS()
+		defer s.Close()
+		pair := s.TLS.Certificates[0]
+		secret, err := x509.MarshalPKCS8PrivateKey(pair.PrivateKey)
+		require.NoError(t, err)
+		return pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: pair.Certificate[0]}), pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: secret})
+	}
+	certificate, key := put()
+	require.NoError(t, os.WriteFile(server.CertFile, certificate, 0o600))
+	require.NoError(t, os.WriteFile(server.KeyFile, key, 0o600))
+	cfg.HTTP.TLS = configoptional.Some(server)
+	var where string
+	h := newHealth(cfg, extensiontest.NewNopSettings(NewFactory().Type()), func(_, at, _ string) { where = at })
+	require.NoError(t, h.Start(t.Context(), componenttest.NewNopHost()))
+	t.Cleanup(func() { assert.NoError(t, h.Shutdown(context.Background())) })
+	require.NoError(t, h.Ready())
+	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true, TLSClientConfig: &tls.Config{InsecureSkipVerify: true}}}
+	other := []byte("-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n")
+	for _, secret := range [][]byte{key, other, nil, other[:20], key} {
+		require.NoError(t, os.WriteFile(server.KeyFile, secret, 0o600))
+		time.Sleep(100 * time.Millisecond)
+		request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, where+"/live", http.NoBody)
+		require.NoError(t, err)
+		answer, err := client.Do(request)
+		require.NoError(t, err, "key: %q", secret)
+		require.NoError(t, answer.Body.Close())
+	}
 }

@@ -8,6 +8,7 @@ import (
 	"net/http"
 
 	"github.com/modtap/modtap/internal/exchange"
+	"github.com/modtap/modtap/internal/phase"
 )
 
 // The values of MissReason.
@@ -28,6 +29,11 @@ type Account struct {
 	// never after ServeHTTP has returned, and must not block. Set by the caller;
 	// nil: nothing is added.
 	Inject func(h http.Header) exchange.Span
+
+	// Phases measures what the request's time goes by with, that of a fetch which it
+	// starts included, even if that goes on without it. Set by the caller; nil: nothing
+	// is measured.
+	Phases *phase.Clock
 
 	// Result is what the cache did. Empty where nothing was looked up: a method or
 	// a path that isn't the protocol's.
@@ -58,6 +64,13 @@ func accountOf(ctx context.Context) *Account {
 		return a
 	}
 	return new(Account)
+}
+
+// leave calls what gives a file back when the request is over. To close one may take as
+// long as to read it, on a disk behind a network, and others may wait for the room.
+func (a *Account) leave(release func()) {
+	defer a.Phases.Enter(exchange.PhaseCache).Leave()
+	release()
 }
 
 // inject calls Inject and completes the span, so that it stays right if the

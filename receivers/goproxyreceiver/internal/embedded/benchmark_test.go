@@ -17,7 +17,7 @@ func BenchmarkHit(b *testing.B) {
 	p, err := New(b.Context(), Settings{Dir: b.TempDir(), GOPROXY: "off", Env: map[string]string{"GOSUMDB": "off"}})
 	require.NoError(b, err)
 	defer p.Close()
-	require.NoError(b, p.cache.Write(stem+".info", []byte(info)))
+	require.NoError(b, p.cache.Write(b.Context(), stem+".info", []byte(info)))
 	r := httptest.NewRequestWithContext(b.Context(), http.MethodGet, "/"+stem+".info", nil)
 	b.ReportAllocs()
 	for b.Loop() {

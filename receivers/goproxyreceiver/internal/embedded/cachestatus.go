@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"github.com/modtap/modtap/internal/exchange"
-	"github.com/modtap/modtap/internal/modcache"
 )
 
 // members are what Cache-Status says for each result (RFC 9211, section 2): by
@@ -21,13 +20,13 @@ var members = map[exchange.CacheResult]string{
 	exchange.Bypass:    "modtap; fwd=request",
 }
 
-// tellCacheStatus adds our member to the answer that follows, which is served
-// from f, or from no file of ours if that is nil. A list that was asked again after its TTL was stale, not missing.
-func (p *Proxy) tellCacheStatus(w http.ResponseWriter, a *Account, f *modcache.File) {
+// tellCacheStatus adds our member to the answer that follows, which was stored at
+// stored, if that matters. A list that was asked again after its TTL was stale, not missing.
+func (p *Proxy) tellCacheStatus(w http.ResponseWriter, a *Account, stored time.Time) {
 	member := members[a.Result]
 	switch {
 	case a.Result == exchange.Stale: // its freshness ended that many seconds ago
-		left := min(p.listTTL-time.Since(f.ModTime()), -time.Second)
+		left := min(p.listTTL-time.Since(stored), -time.Second)
 		member = "modtap; hit; ttl=" + strconv.FormatInt(int64(left/time.Second), 10)
 	case a.MissReason == missExpired:
 		member = "modtap; fwd=stale; stored"

@@ -4,14 +4,19 @@
 package embedded
 
 import (
+	"context"
+	"io"
 	"os"
 	"path/filepath"
+	"strconv"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"github.com/modtap/modtap/internal/exchange"
+	"github.com/modtap/modtap/internal/modcache"
 )
 
 // TestDirectBringsAllThree has a script in the place of the go command.
@@ -53,4 +58,38 @@ func TestDirectBringsAllThree(t *testing.T) {
 			}
 		})
 	}
+}
+
+// stubbornDirect leaves a file of 100 kB behind with each fetch, as git does.
+type stubbornDirect struct {
+	dir string
+	n   int
+}
+
+func (d *stubbornDirect) Fetch(context.Context, string) (map[string]io.ReadSeekCloser, error) {
+	d.n++
+	name := filepath.Join(d.dir, "cache", "vcs", strconv.Itoa(d.n))
+	if err := os.MkdirAll(filepath.Dir(name), 0o700); err != nil {
+		return nil, err
+	}
+	return nil, os.WriteFile(name, make([]byte, 100_000), 0o600)
+}
+
+func TestWhatVersionControlLeavesIsBounded(t *testing.T) {
+	dir := t.TempDir()
+	d := newBoundedDirect(&stubbornDirect{dir: dir}, dir, 1<<20)
+	most := int64(0)
+	for range 50 {
+		_, err := d.Fetch(t.Context(), "")
+		require.NoError(t, err)
+		d.measured = time.Time{} // a minute later
+		most = max(most, modcache.Measure(dir, 1<<30))
+	}
+	assert.Less(t, most, int64(1<<20+120_000), "case 18: bounded on its own")
+	assert.Greater(t, most, int64(1<<20))
+	for range 20 {
+		_, err := d.Fetch(t.Context(), "")
+		require.NoError(t, err)
+	}
+	assert.Greater(t, modcache.Measure(dir, 1<<30), int64(1<<20), "it is measured once a minute")
 }

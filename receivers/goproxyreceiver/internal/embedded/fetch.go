@@ -6,29 +6,23 @@ package embedded
 import (
 	"bytes"
 	"context"
-	"encoding/json"
 	"fmt"
 	"io"
 	"net/http"
 	"path"
-	"time"
 
-	"golang.org/x/mod/modfile"
+	"go.uber.org/zap"
 	"golang.org/x/mod/module"
-	"golang.org/x/mod/semver"
-	modzip "golang.org/x/mod/zip"
 
 	"github.com/modtap/modtap/internal/chain"
+	"github.com/modtap/modtap/internal/exchange"
 	protocol "github.com/modtap/modtap/internal/goproxy"
 	"github.com/modtap/modtap/internal/modcache"
+	"github.com/modtap/modtap/internal/phase"
 )
 
-// The largest files that are taken; those of cmd/go/internal/modfetch/codehost
-// for .mod and .zip.
-const (
-	maxAnswer = 16 << 20
-	maxZip    = 500 << 20
-)
+// maxZip is the largest .zip that is taken, that of cmd/go/internal/modfetch/codehost.
+const maxZip = 500 << 20
 
 // rejection is an answer that was refused, or not asked for.
 type rejection struct {
@@ -50,35 +44,49 @@ func badResponse(format string, args ...any) *rejection {
 // it is fetched once more, to be served from elsewhere.
 func (p *Proxy) fetch(ctx context.Context, req protocol.Request) error {
 	err := p.fetchOnce(ctx, req)
-	if err != nil && p.cache.Divert(err) {
+	if err != nil && p.divert(ctx, err) {
 		err = p.fetchOnce(ctx, req)
 	}
 	return err
 }
 
+func (p *Proxy) divert(ctx context.Context, err error) bool {
+	defer phase.FromContext(ctx).Enter(exchange.PhaseStore).Leave()
+	return p.cache.Divert(err)
+}
+
 func (p *Proxy) fetchOnce(ctx context.Context, req protocol.Request) error {
-	var drafts []*modcache.Draft
+	var drafts []*draft
+	name, clock := req.File(), phase.FromContext(ctx)
 	discard := func() {
+		defer clock.Enter(exchange.PhaseStore).Leave()
 		for _, d := range drafts {
+			d.ahead.abandon()
 			d.Discard()
 		}
 		drafts = nil
 	}
 	defer func() { discard() }()
 
-	name := req.File()
-	err := p.chain.Do(ctx, chain.Request{File: name}, func(a *chain.Answer) error {
+	err := p.chain.Do(ctx, chain.Request{Request: req}, func(a *chain.Answer) error {
 		discard() // What an earlier element left unfinished.
 		take := func(name string, content io.Reader) error {
-			d, err := p.cache.Create(name)
+			defer clock.Enter(exchange.PhaseStore).Leave()
+			file, err := p.cache.Create(ctx, name)
 			if err != nil {
 				return chain.Stop(err)
+			}
+			d := &draft{Draft: file}
+			if path.Ext(name) == ".zip" {
+				d.ahead = hashAhead(file, clock)
 			}
 			drafts = append(drafts, d)
 			return receive(d, content, limit(name))
 		}
 		for sibling, content := range a.Siblings {
-			if p.cache.Has(sibling) {
+			look := clock.Enter(exchange.PhaseCache)
+			has := p.cache.Has(sibling)
+			if look.Leave(); has {
 				continue
 			}
 			if err := take(sibling, content); err != nil {
@@ -89,6 +97,7 @@ func (p *Proxy) fetchOnce(ctx context.Context, req protocol.Request) error {
 			return err
 		}
 		if req.Operation == protocol.Info {
+			defer clock.Enter(exchange.PhaseVerify).Leave()
 			return checkInfoFile(drafts[len(drafts)-1], req)
 		}
 		return nil
@@ -96,11 +105,10 @@ func (p *Proxy) fetchOnce(ctx context.Context, req protocol.Request) error {
 	if err != nil {
 		return err
 	}
-	for _, d := range drafts {
-		if err := p.check(ctx, d, module.Version{Path: req.Module, Version: req.Version}); err != nil {
-			return err
-		}
+	if err := p.verify(ctx, drafts, module.Version{Path: req.Module, Version: req.Version}); err != nil {
+		return err
 	}
+	defer clock.Enter(exchange.PhaseStore).Leave()
 	for _, d := range drafts {
 		if err := d.Commit(); err != nil {
 			return err
@@ -109,15 +117,48 @@ func (p *Proxy) fetchOnce(ctx context.Context, req protocol.Request) error {
 	return nil
 }
 
+// draft is a file that is being fetched.
+type draft struct {
+	*modcache.Draft
+	ahead *ahead // of a zip
+}
+
+// Write implements [io.Writer].
+func (d *draft) Write(p []byte) (int, error) {
+	n, err := d.Draft.Write(p)
+	if d.ahead != nil {
+		d.ahead.wrote(n)
+	}
+	return n, err
+}
+
+// verify returns nil if all drafts, files of m, are what they should be.
+func (p *Proxy) verify(ctx context.Context, drafts []*draft, m module.Version) error {
+	defer phase.FromContext(ctx).Enter(exchange.PhaseVerify).Leave()
+	for _, d := range drafts {
+		h1, err := check(ctx, d, m)
+		if err == nil && h1 != "" {
+			err = p.verifier.verify(ctx, d.Name(), m, h1)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 func limit(name string) int64 {
-	if path.Ext(name) == ".zip" {
+	switch path.Ext(name) {
+	case ".zip":
 		return maxZip
+	case ".info":
+		return smallAnswer
 	}
 	return maxAnswer
 }
 
 // receive copies content into d. That the disk fails is not the element's fault.
-func receive(d *modcache.Draft, content io.Reader, limit int64) error {
+func receive(d *draft, content io.Reader, limit int64) error {
 	w := &watchedWriter{w: d}
 	n, err := io.Copy(w, io.LimitReader(content, limit+1))
 	switch {
@@ -145,36 +186,9 @@ func (w *watchedWriter) Write(p []byte) (int, error) {
 	return n, err
 }
 
-// check refuses a file that the go command would refuse, before it gets into the
-// cache: nobody would ever fetch it again.
-func (p *Proxy) check(ctx context.Context, d *modcache.Draft, m module.Version) error {
-	switch path.Ext(d.Name()) {
-	case ".mod":
-		content, err := readDraft(d)
-		if err != nil {
-			return err
-		}
-		if modfile.ModulePath(content) == "" {
-			return badResponse("bad response for %s: no go.mod file: it has no module directive", d.Name())
-		}
-	case ".zip":
-		if _, err := modzip.CheckZip(m, d.Path()); err != nil {
-			return badResponse("bad response for %s: %v", d.Name(), err)
-		}
-	default:
-		return nil
-	}
-	return p.verifier.verify(ctx, d, m)
-}
+func readDraft(d *draft) ([]byte, error) { return io.ReadAll(d.Content()) }
 
-func readDraft(d *modcache.Draft) ([]byte, error) {
-	if _, err := d.Seek(0, io.SeekStart); err != nil {
-		return nil, err
-	}
-	return io.ReadAll(d)
-}
-
-func checkInfoFile(d *modcache.Draft, req protocol.Request) error {
+func checkInfoFile(d *draft, req protocol.Request) error {
 	content, err := readDraft(d)
 	if err != nil {
 		return chain.Stop(err)
@@ -182,50 +196,38 @@ func checkInfoFile(d *modcache.Draft, req protocol.Request) error {
 	return checkInfo(content, req)
 }
 
-// checkInfo does what proxyRepo.Stat in cmd/go/internal/modfetch does: for a
-// version the answer must be that version.
-func checkInfo(content []byte, req protocol.Request) error {
-	var info struct {
-		Version string
-		Time    time.Time
-	}
-	if err := json.Unmarshal(content, &info); err != nil {
-		return badResponse("invalid response: %v", err)
-	}
-	if req.Operation == protocol.Info && info.Version != req.Version {
-		return badResponse("invalid response: info for version %q instead of %s", info.Version, req.Version)
-	}
-	if !semver.IsValid(info.Version) {
-		return badResponse("invalid response: version %q", info.Version)
-	}
-	return nil
-}
-
 // refresh asks for a list, latest or query and keeps the answer as it is, Origin
-// included.
-func (p *Proxy) refresh(ctx context.Context, req protocol.Request) error {
-	var content []byte
-	err := p.chain.Do(ctx, chain.Request{File: req.File()}, func(a *chain.Answer) error {
-		var err error
-		if content, err = readAnswer(a); err != nil || req.Operation == protocol.List {
+// included. It returns the answer if that isn't kept: it is empty, or there is no
+// room for it.
+func (p *Proxy) refresh(ctx context.Context, req protocol.Request) (*inMemory, error) {
+	var got content
+	defer got.done()
+	clock := phase.FromContext(ctx)
+	err := p.chain.Do(ctx, chain.Request{Request: req}, func(a *chain.Answer) error {
+		if err := got.read(ctx, a, req.Operation); err != nil {
 			return err
 		}
-		return checkInfo(content, req)
+		defer clock.Enter(exchange.PhaseVerify).Leave()
+		if req.Operation == protocol.List {
+			return checkList(got.bytes)
+		}
+		return checkInfo(got.bytes, req)
 	})
 	if err != nil {
-		return err
+		return nil, err
 	}
-	if err := p.cache.Write(req.File(), content); err != nil || p.listTTL <= 0 {
-		return err
+	defer clock.Enter(exchange.PhaseStore).Leave()
+	content := got.bytes
+	p.empty.note(req.File(), len(content) == 0)
+	err = p.cache.Write(ctx, req.File(), content)
+	if err == nil && p.listTTL > 0 && len(content) > 0 {
+		err = p.cache.Confirm(req.File())
 	}
-	return p.cache.Confirm(req.File())
-}
-
-func readAnswer(a *chain.Answer) ([]byte, error) {
-	var b bytes.Buffer
-	n, err := b.ReadFrom(io.LimitReader(a.Body, maxAnswer+1))
-	if err == nil && n > maxAnswer {
-		err = badResponse("the answer is larger than %d bytes", maxAnswer)
+	if err != nil && ctx.Err() == nil {
+		p.logger.Error("module cache", zap.Error(err))
 	}
-	return b.Bytes(), err
+	if err != nil || len(content) == 0 {
+		return &inMemory{bytes.NewReader(content)}, nil
+	}
+	return nil, nil //nolint:nilnil // it is kept
 }

@@ -12,6 +12,7 @@ import (
 
 	"github.com/modtap/modtap/internal/chain"
 	"github.com/modtap/modtap/internal/exchange"
+	"github.com/modtap/modtap/internal/phase"
 )
 
 var errClosed = errors.New("the proxy is closed")
@@ -34,10 +35,11 @@ type flights struct {
 type flight struct {
 	cancel  context.CancelFunc
 	trail   chain.Trail
-	span    exchange.Span // The server span of the request that started it.
-	waiters []*Account    // By arrival.
-	last    *Account      // Who left last and waits for the end.
+	starter *Account   // Whose span is the cause of the others' waiting.
+	waiters []*Account // By arrival.
+	last    *Account   // Who left last and waits for the end.
 	over    bool
+	woken   phase.Running // Of the one who started it, from over on until it goes on.
 	done    chan struct{}
 	err     error
 }
@@ -60,11 +62,14 @@ func (g *flights) close() {
 // the end of the fetch that it starts or joins. The error is the fetch's, or
 // ctx's if the client left first.
 func (g *flights) wait(ctx context.Context, name string, a *Account, present func() bool, fetch func(context.Context) error) error {
+	turn := a.Phases.Enter(exchange.PhaseQueue) // whoever has the lock may be looking at a slow disk
 	g.mu.Lock()
+	turn.Leave()
 	f := g.byName[name]
 	switch {
 	case f != nil:
-		a.Result, a.Cause = exchange.Coalesced, f.span
+		a.Result, a.Cause = exchange.Coalesced, f.starter.Span
+		defer a.Phases.Enter(exchange.PhaseCoalesced).Leave()
 		f.waiters = append(f.waiters, a)
 	case present():
 		g.mu.Unlock()
@@ -74,13 +79,16 @@ func (g *flights) wait(ctx context.Context, name string, a *Account, present fun
 		g.mu.Unlock()
 		return errClosed
 	default:
+		look := a.Phases.Enter(exchange.PhaseCache)
 		a.Result, a.MissReason = exchange.Miss, g.reason(name)
+		look.Leave()
 		f = g.start(name, a, fetch) //nolint:contextcheck // A fetch outlives the request that starts it.
 	}
 	g.mu.Unlock()
 
 	select {
 	case <-f.done:
+		f.wake(a)
 		return f.err
 	case <-ctx.Done():
 		return g.leave(ctx, name, f, a)
@@ -90,15 +98,17 @@ func (g *flights) wait(ctx context.Context, name string, a *Account, present fun
 // start begins a fetch; g.mu is held.
 func (g *flights) start(name string, a *Account, fetch func(context.Context) error) *flight {
 	ctx, cancel := context.WithCancel(g.ctx)
-	f := &flight{cancel: cancel, span: a.Span, waiters: []*Account{a}, done: make(chan struct{})}
+	f := &flight{cancel: cancel, starter: a, waiters: []*Account{a}, done: make(chan struct{})}
 	f.trail.Inject = func(h http.Header) exchange.Span { return g.inject(f, h) }
 	g.byName[name] = f
+	turn := a.Phases.Enter(exchange.PhaseQueue) // A processor may be far away.
 	g.wg.Go(func() {
 		defer cancel()
-		err := fetch(chain.NewContext(ctx, &f.trail))
+		turn.Leave()
+		err := fetch(phase.NewContext(chain.NewContext(ctx, &f.trail), a.Phases))
 
 		g.mu.Lock()
-		f.over, f.err = true, err
+		f.over, f.err, f.woken = true, err, a.Phases.Enter(exchange.PhaseQueue)
 		g.forget(name, f)
 		if len(f.waiters) > 0 {
 			f.waiters[0].take(f.trail.Take())
@@ -107,6 +117,13 @@ func (g *flights) start(name string, a *Account, fetch func(context.Context) err
 		close(f.done)
 	})
 	return f
+}
+
+// wake ends the wait of who started f for its own turn, once f is over.
+func (f *flight) wake(a *Account) {
+	if f.starter == a {
+		f.woken.Leave()
+	}
 }
 
 // forget lets the next request start anew; g.mu is held.
@@ -133,6 +150,7 @@ func (g *flights) leave(ctx context.Context, name string, f *flight, a *Account)
 	g.mu.Lock()
 	if f.over {
 		g.mu.Unlock()
+		f.wake(a)
 		return f.err
 	}
 	i := slices.Index(f.waiters, a)

@@ -81,7 +81,7 @@ func (g *rig) waiting(t *testing.T, name string, n int) {
 		defer g.proxy.flights.mu.Unlock()
 		f := g.proxy.flights.byName[name]
 		return f != nil && len(f.waiters) == n
-	}, 10*time.Second, time.Millisecond)
+	}, time.Minute, time.Millisecond)
 }
 
 func TestManyForOne(t *testing.T) {

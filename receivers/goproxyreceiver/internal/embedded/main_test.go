@@ -27,6 +27,7 @@ import (
 	"github.com/modtap/modtap/internal/cache"
 	"github.com/modtap/modtap/internal/chain"
 	"github.com/modtap/modtap/internal/exchange"
+	"github.com/modtap/modtap/internal/phase"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -77,16 +78,23 @@ func (u *upstream) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	u.asked = append(u.asked, r.URL.Path)
 	u.heads = append(u.heads, r.Header.Clone())
 	fault := u.fault
+	content, ok := u.files[r.URL.Path]
 	u.mu.Unlock()
 	if fault != nil && fault(w, r) {
 		return
 	}
-	content, ok := u.files[r.URL.Path]
 	if !ok {
 		http.Error(w, "not found: no such thing", http.StatusNotFound)
 		return
 	}
 	_, _ = io.WriteString(w, content)
+}
+
+// put has content at path from now on.
+func (u *upstream) put(path, content string) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	u.files[path] = content
 }
 
 func (u *upstream) setFault(f func(w http.ResponseWriter, r *http.Request) bool) {
@@ -199,7 +207,8 @@ func (g *rig) serve(w http.ResponseWriter, r *http.Request) {
 	defer g.served.Done()
 	g.mu.Lock()
 	n := byte(len(g.accounts) + 1)
-	a := &Account{Span: exchange.Span{TraceID: exchange.TraceID{n}, SpanID: exchange.SpanID{n}}}
+	a := &Account{Span: exchange.Span{TraceID: exchange.TraceID{n}, SpanID: exchange.SpanID{n}}, Phases: new(phase.Clock)}
+	a.Phases.Start(func() exchange.Time { return exchange.Time(time.Now().UnixNano()) })
 	a.Inject = func(h http.Header) exchange.Span {
 		g.mu.Lock()
 		defer g.mu.Unlock()

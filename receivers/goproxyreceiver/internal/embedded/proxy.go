@@ -11,6 +11,7 @@ package embedded
 import (
 	"context"
 	"fmt"
+	"io"
 	"log/slog"
 	"net/http"
 	"net/url"
@@ -30,15 +31,17 @@ import (
 
 // Settings are what a [Proxy] is made from.
 type Settings struct {
-	// Dir holds the cache (download/, in the layout of the protocol), the verified
-	// part of the checksum database (sumdb/) and the module cache of fetches from
-	// version control (direct/). One process may use it at a time.
+	// Dir holds the cache (download/, in the layout of the protocol, with what of the
+	// checksum database is verified), the head of that database's tree (sumdb/) and
+	// the module cache of fetches from version control (direct/). One process may use
+	// it at a time.
 	Dir string
 	// TempDir is where go commands run; empty: [os.TempDir].
 	TempDir string
 	// GOPROXY is the list that is asked; empty: the user's.
 	GOPROXY string
-	// OwnAddresses are our own listeners (host:port), which are left out of the list.
+	// OwnAddresses are our own listeners (host:port) and the proxy that asks us
+	// ([chain.Place]), which are left out of the list.
 	OwnAddresses []string
 	// Env has GOPROXY, GONOPROXY, GONOSUMDB, GOSUMDB and GOAUTH. Nil: go env is asked.
 	Env map[string]string
@@ -52,9 +55,10 @@ type Settings struct {
 	Retry     chain.Retry
 	Breaker   chain.Breaker
 	// Guard may refuse upstream requests; see [chain.Settings].
-	Guard func(*url.URL) error
-	// MaxSize bounds the files in download/, in bytes: the least recently used ones
-	// are evicted. Zero: no bound.
+	Guard chain.Guard
+	// MaxSize bounds what download/ takes of the disk, in bytes, what is being fetched
+	// included: the least recently used files are evicted. It bounds direct/ too, on
+	// its own. Zero: no bound.
 	MaxSize int64
 	// ListTTL is how long the answer to a list, latest or query is served without
 	// asking upstream. Zero: it is asked each time.
@@ -72,6 +76,7 @@ type Proxy struct {
 	cache    *modcache.Cache
 	verifier *verifier
 	flights  *flights
+	empty    *empties
 	handler  *goproxy.Goproxy
 	listTTL  time.Duration
 	logger   *zap.Logger
@@ -81,7 +86,7 @@ var _ http.Handler = (*Proxy)(nil)
 
 // New opens the cache and reads the environment. ctx bounds that only.
 func New(ctx context.Context, s Settings) (*Proxy, error) {
-	p := &Proxy{listTTL: s.ListTTL, logger: s.Logger}
+	p := &Proxy{listTTL: s.ListTTL, logger: s.Logger, empty: newEmpties()}
 	p.flights = newFlights(p.missReason)
 	if p.logger == nil {
 		p.logger = zap.NewNop()
@@ -112,17 +117,14 @@ func (s *Settings) warn(message string, err error) {
 // NewChain reads the environment and opens the walker that s describes, without
 // a cache. ctx bounds that only.
 func NewChain(ctx context.Context, s Settings) (*Chain, error) {
-	env, list := s.Env, s.GOPROXY
+	env := s.Env
 	if env == nil {
 		var err error
 		if env, err = chain.GoEnv(ctx, "GOPROXY", "GONOPROXY", "GONOSUMDB", "GOSUMDB", "GOAUTH"); err != nil {
 			return nil, err
 		}
 	}
-	if list == "" {
-		list = env["GOPROXY"]
-	}
-	upstream, err := chain.Resolve(ctx, list, s.OwnAddresses)
+	upstream, err := chain.Resolve(ctx, s.GOPROXY, env["GOPROXY"], s.OwnAddresses)
 	if err != nil {
 		return nil, err
 	}
@@ -137,12 +139,12 @@ func NewChain(ctx context.Context, s Settings) (*Chain, error) {
 	client, err := chain.New(chain.Settings{ //nolint:contextcheck // Certificates are read again long after ctx.
 		List:    upstream.List,
 		NoProxy: env["GONOPROXY"],
-		Direct: chain.NewGoDirect(chain.DirectSettings{
+		Direct: newBoundedDirect(chain.NewGoDirect(chain.DirectSettings{
 			Patterns: s.DirectPatterns,
 			Private:  env["GONOPROXY"],
 			ModCache: filepath.Join(s.Dir, "direct"),
 			TempDir:  s.TempDir,
-		}),
+		}), filepath.Join(s.Dir, "direct"), s.MaxSize),
 		SumDBs:    sumdbs,
 		Guard:     s.Guard,
 		Transport: s.Transport,
@@ -168,16 +170,19 @@ func (p *Proxy) open(ctx context.Context, s Settings) error {
 	if p.cache, err = modcache.OpenBounded(filepath.Join(s.Dir, "download"), s.MaxSize); err != nil {
 		return err
 	}
-	store, err := modcache.Open(filepath.Join(s.Dir, "sumdb"))
+	heads, err := modcache.Open(filepath.Join(s.Dir, "sumdb"))
 	if err != nil {
 		return err
 	}
-	for _, c := range []*modcache.Cache{p.cache, store} {
-		c.OnSpill(func(err error) {
+	for _, cache := range []*modcache.Cache{p.cache, heads} {
+		cache.OnSpill(func(err error) {
 			p.logger.Error("the cache's disk takes no files; they are kept in the temporary directory meanwhile", zap.Error(err))
 		})
 	}
-	p.verifier = &verifier{db: c.db, noSumDB: c.noSumDB, chain: p.chain, store: store}
+	for _, before := range []string{"tile", "lookup"} { // what earlier versions kept there, without a bound
+		_ = os.RemoveAll(filepath.Join(s.Dir, "sumdb", url.QueryEscape(c.db.name), before))
+	}
+	p.verifier = &verifier{db: c.db, noSumDB: c.noSumDB, chain: p.chain, cache: p.cache, heads: heads}
 	p.handler = &goproxy.Goproxy{
 		Fetcher: noFetcher{},
 		Cacher:  pinnedCacher{},
@@ -198,7 +203,7 @@ func (p *Proxy) Close() {
 		p.cache.Close()
 	}
 	if p.verifier != nil {
-		p.verifier.store.Close()
+		p.verifier.heads.Close()
 	}
 }
 
@@ -237,10 +242,10 @@ func (p *Proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// requestFor is r as the handler reads it: without a prefix, and with the file
-// that is to be served.
-func requestFor(r *http.Request, req protocol.Request, f *modcache.File) *http.Request {
-	r = r.WithContext(context.WithValue(r.Context(), pinnedKey{}, f))
+// requestFor is r as the handler reads it: without a prefix, and with what is to be
+// served.
+func requestFor(r *http.Request, req protocol.Request, content io.ReadCloser) *http.Request {
+	r = r.WithContext(context.WithValue(r.Context(), pinnedKey{}, content))
 	r.URL = &url.URL{Path: "/" + req.File()}
 	return r
 }

@@ -4,6 +4,7 @@
 package embedded
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"io"
@@ -19,24 +20,33 @@ import (
 	"github.com/modtap/modtap/internal/exchange"
 	protocol "github.com/modtap/modtap/internal/goproxy"
 	"github.com/modtap/modtap/internal/modcache"
+	"github.com/modtap/modtap/internal/phase"
+	"github.com/modtap/modtap/internal/printable"
+	"github.com/modtap/modtap/internal/redact"
 )
 
-// pinnedKey holds the open file that a request is served from: what was decided
-// for the request stays true even if the cache changes meanwhile.
+// pinnedKey holds the open file that a request is served from, or the answer that
+// isn't kept: what was decided for the request stays true even if the cache changes
+// meanwhile.
 type pinnedKey struct{}
 
-// pinnedCacher hands the pinned file to the handler.
+// inMemory is an answer that is in no file.
+type inMemory struct{ *bytes.Reader }
+
+// Close implements [io.Closer].
+func (inMemory) Close() error { return nil }
+
+// pinnedCacher hands what is pinned to the handler.
 type pinnedCacher struct{}
 
 var _ goproxy.Cacher = pinnedCacher{}
 
 // Get implements [goproxy.Cacher].
 func (pinnedCacher) Get(ctx context.Context, _ string) (io.ReadCloser, error) {
-	f, ok := ctx.Value(pinnedKey{}).(*modcache.File)
-	if !ok {
-		return nil, fs.ErrNotExist
+	if content, ok := ctx.Value(pinnedKey{}).(io.ReadCloser); ok {
+		return content, nil
 	}
-	return f, nil
+	return nil, fs.ErrNotExist
 }
 
 // Put implements [goproxy.Cacher]; the handler has nothing to put.
@@ -73,29 +83,61 @@ var errNotCached = &rejection{status: http.StatusNotFound, text: "not found: tem
 // serveFile serves an .info, .mod or .zip, which never change.
 func (p *Proxy) serveFile(w http.ResponseWriter, r *http.Request, req protocol.Request, a *Account) {
 	name := req.File()
-	f, err := p.cache.Open(name)
+	f, err := p.openWhole(req, a)
 	switch {
 	case err == nil:
 		a.Result = exchange.Hit
 	case errors.Is(err, fs.ErrNotExist) && cacheOnly(r):
-		a.Result, a.MissReason = exchange.Miss, p.missReason(name)
+		a.Result, a.MissReason = exchange.Miss, p.whyMissing(name, a)
 		err = errNotCached
 	case errors.Is(err, fs.ErrNotExist):
-		defer p.cache.Pin(name)()
+		defer a.leave(p.cache.Pin(name))
 		err = p.flights.wait(r.Context(), name, a,
-			func() bool { return p.cache.Has(name) },
+			func() bool { return p.has(name, a) },
 			func(ctx context.Context) error { return p.fetch(ctx, req) })
 		if err == nil {
-			f, err = p.cache.Open(name)
+			f, err = p.kept(name, a)
 		}
 	}
 	if err != nil {
 		p.fail(w, r, a, err)
 		return
 	}
-	defer f.Close() // The handler doesn't close what it finds.
-	p.tellCacheStatus(w, a, f)
-	p.handler.ServeHTTP(w, requestFor(r, req, f))
+	defer a.leave(func() { _ = f.Close() }) // The handler doesn't close what it finds.
+	p.tellCacheStatus(w, a, time.Time{})
+	p.serve(w, r, req, a, f)
+}
+
+// serve lets the handler answer with content. Reading it is the cache's time, sending
+// it isn't.
+func (p *Proxy) serve(w http.ResponseWriter, r *http.Request, req protocol.Request, a *Account, content io.ReadCloser) {
+	defer a.Phases.Enter(exchange.PhaseCache).Leave()
+	p.handler.ServeHTTP(w, requestFor(r, req, content))
+}
+
+// kept opens a stored file.
+func (p *Proxy) kept(name string, a *Account) (*modcache.File, error) {
+	defer a.Phases.Enter(exchange.PhaseCache).Leave()
+	return p.cache.Open(name)
+}
+
+// openWhole opens a stored file. One that the disk has broken since, as its end
+// shows, is removed and as good as none.
+func (p *Proxy) openWhole(req protocol.Request, a *Account) (*modcache.File, error) {
+	defer a.Phases.Enter(exchange.PhaseCache).Leave()
+	f, err := p.cache.Open(req.File())
+	if err != nil || req.Operation != protocol.Zip || wholeZip(f, f.Size()) {
+		return f, err
+	}
+	_ = f.Close() // Read only.
+	p.cache.Remove(req.File())
+	p.logger.Warn("a stored zip was broken; it is fetched again", zap.String("file", req.File()))
+	return nil, fs.ErrNotExist
+}
+
+func (p *Proxy) has(name string, a *Account) bool {
+	defer a.Phases.Enter(exchange.PhaseCache).Leave()
+	return p.cache.Has(name)
 }
 
 // missReason says why the file name isn't there.
@@ -106,17 +148,27 @@ func (p *Proxy) missReason(name string) string {
 	return missCold
 }
 
+func (p *Proxy) whyMissing(name string, a *Account) string {
+	defer a.Phases.Enter(exchange.PhaseCache).Leave()
+	return p.missReason(name)
+}
+
 // lookUp says what the cache knows of an answer that may change.
-func (p *Proxy) lookUp(name string) (result exchange.CacheResult, missReason string) {
+func (p *Proxy) lookUp(name string, a *Account) (result exchange.CacheResult, missReason string) {
+	defer a.Phases.Enter(exchange.PhaseCache).Leave()
 	if p.listTTL <= 0 {
 		return exchange.Bypass, ""
 	}
-	f, err := p.cache.Open(name)
-	if err != nil {
-		return exchange.Miss, p.missReason(name)
+	at, empty := p.empty.get(name)
+	if !empty {
+		f, err := p.cache.Open(name)
+		if err != nil {
+			return exchange.Miss, p.missReason(name)
+		}
+		at = f.ModTime()
+		_ = f.Close() // Read only.
 	}
-	defer f.Close()
-	if time.Since(f.ModTime()) >= p.listTTL {
+	if time.Since(at) >= p.listTTL {
 		return exchange.Miss, missExpired
 	}
 	return exchange.Hit, ""
@@ -127,40 +179,67 @@ func (p *Proxy) lookUp(name string) (result exchange.CacheResult, missReason str
 // fails. That nothing is there is an answer too.
 func (p *Proxy) serveAnswer(w http.ResponseWriter, r *http.Request, req protocol.Request, a *Account) {
 	name := req.File()
-	defer p.cache.Pin(name)()
-	a.Result, a.MissReason = p.lookUp(name)
+	defer a.leave(p.cache.Pin(name))
+	a.Result, a.MissReason = p.lookUp(name, a)
 	var err error = errNotCached
+	var fresh *inMemory
 	if a.Result != exchange.Hit && !cacheOnly(r) {
-		err = p.follow(r, a, func(ctx context.Context) error { return p.refresh(ctx, req) })
+		err = p.follow(r, a, func(ctx context.Context) error {
+			var err error
+			fresh, err = p.refresh(ctx, req)
+			return err
+		})
 	}
 	var e *chain.Error
-	if errors.As(err, &e) && e.Confirmed || r.Context().Err() != nil {
+	switch {
+	case errors.As(err, &e) && (e.Confirmed || decided(e)) || r.Context().Err() != nil:
 		p.fail(w, r, a, err)
-		return
+	case fresh != nil:
+		p.tellCacheStatus(w, a, time.Time{})
+		p.serve(w, r, req, a, fresh)
+	default:
+		p.serveKept(w, r, req, a, err)
 	}
-	f, openErr := p.cache.Open(name)
-	if openErr != nil {
-		if err == nil {
-			err = openErr
+}
+
+// serveKept serves the answer that is kept. err is why it isn't a new one: nil, it
+// is, or errNotCached where only the cache was asked.
+func (p *Proxy) serveKept(w http.ResponseWriter, r *http.Request, req protocol.Request, a *Account, err error) {
+	var content io.ReadCloser = inMemory{new(bytes.Reader)}
+	at, empty := p.empty.get(req.File())
+	if !empty {
+		f, openErr := p.kept(req.File(), a)
+		if openErr != nil {
+			if err == nil {
+				err = openErr
+			}
+			p.fail(w, r, a, err)
+			return
 		}
-		p.fail(w, r, a, err)
-		return
+		defer a.leave(func() { _ = f.Close() })
+		content, at = f, f.ModTime()
 	}
-	defer f.Close()
 	switch {
 	case errors.Is(err, errNotCached):
 		a.Result, a.MissReason = exchange.Hit, "" // Only the cache was asked.
 	case err != nil:
 		a.Result, a.MissReason, a.Error = exchange.Stale, "", word(err)
 	}
-	p.tellCacheStatus(w, a, f)
-	p.handler.ServeHTTP(w, requestFor(r, req, f))
+	p.tellCacheStatus(w, a, at)
+	p.serve(w, r, req, a, content)
+}
+
+// decided reports whether the upstream won't give this answer, to anybody who asks
+// as we do: an older one doesn't take its place. What passes by itself, or when
+// credentials are renewed, is a failure like any other.
+func decided(e *chain.Error) bool {
+	return e.Denied() && e.Code != http.StatusTooManyRequests && e.Code != http.StatusUnauthorized
 }
 
 // follow runs fetch for this one request and accounts for its attempts.
 func (p *Proxy) follow(r *http.Request, a *Account, fetch func(context.Context) error) error {
 	trail := &chain.Trail{Inject: a.inject}
-	err := fetch(chain.NewContext(r.Context(), trail))
+	err := fetch(phase.NewContext(chain.NewContext(r.Context(), trail), a.Phases))
 	a.take(trail.Take())
 	return err
 }
@@ -176,6 +255,9 @@ func (p *Proxy) fail(w http.ResponseWriter, r *http.Request, a *Account, err err
 	var e interface {
 		error
 		Status() int
+	}
+	if of, ok := errors.AsType[*chain.Error](err); ok && of.RetryAfter != "" {
+		w.Header().Set("Retry-After", of.RetryAfter)
 	}
 	switch {
 	case errors.As(err, &e):
@@ -211,6 +293,7 @@ func word(err error) string {
 
 // writeText answers with a line of text that nobody is to cache.
 func writeText(w http.ResponseWriter, r *http.Request, status int, text string) {
+	text = printable.Text(redact.Text(text)) // It may quote an upstream, and is shown in a terminal.
 	h := w.Header()
 	h.Set("Content-Type", "text/plain; charset=utf-8")
 	h.Set("Cache-Control", "no-store")

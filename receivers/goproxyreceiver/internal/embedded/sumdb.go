@@ -6,80 +6,71 @@ package embedded
 import (
 	"bytes"
 	"context"
+	"fmt"
 	"net/http"
-	"path"
 	"strings"
 	"time"
 
+	"golang.org/x/mod/module"
 	"golang.org/x/mod/sumdb/tlog"
 
 	"github.com/modtap/modtap/internal/chain"
 	"github.com/modtap/modtap/internal/exchange"
 	protocol "github.com/modtap/modtap/internal/goproxy"
-	"github.com/modtap/modtap/internal/modcache"
 )
 
-// serveSumDB passes a checksum database on. Full tiles and the records of lookups
-// never change and are kept; what our own verification has brought is used too.
-// The client verifies all of it itself.
+// serveSumDB passes a checksum database on. Of the one whose key is known, full
+// tiles and the records of lookups are kept, once they are verified: a wrong one
+// would be a SECURITY ERROR for every client as long as it is kept. All else is
+// asked for each time, and nothing that a request names makes a folder of its own.
 func (p *Proxy) serveSumDB(w http.ResponseWriter, r *http.Request, req protocol.Request, a *Account) {
-	switch req.SumDBKind {
-	case protocol.SumDBSupported:
+	if req.SumDBKind == protocol.SumDBSupported {
 		p.serveSupported(w, r, req, a)
 		return
-	case protocol.SumDBLatest:
+	}
+	v := p.verifier
+	if v.db.key == "" || req.SumDB != v.db.name || req.SumDBKind == protocol.SumDBLatest {
 		p.serveUncached(w, r, req, a)
 		return
 	}
-	name := req.File()
-	stored, err := p.openSumDB(name)
-	switch {
-	case err == nil:
+	name := v.db.file(strings.TrimPrefix(req.File(), "sumdb/"))
+	stored, err := p.kept(name, a)
+	if err == nil {
 		a.Result = exchange.Hit
-	case !cacheable(req):
-		p.serveUncached(w, r, req, a)
-		return
-	default:
-		defer p.cache.Pin(name)()
-		err = p.flights.wait(r.Context(), name, a,
-			func() bool { return p.cache.Has(name) },
-			func(ctx context.Context) error {
-				content, err := p.readSumDB(ctx, req)
-				if err != nil {
-					return err
-				}
-				return p.cache.Write(name, content)
-			})
+	} else {
+		fetch := func(ctx context.Context) error {
+			_, err := v.lookup(ctx, req.Module, req.Version)
+			return err
+		}
+		if req.SumDBKind == protocol.SumDBTile {
+			look := a.Phases.Enter(exchange.PhaseCache)
+			tile, tree, ok := v.verifiable(req)
+			look.Leave()
+			if !ok {
+				p.serveUncached(w, r, req, a)
+				return
+			}
+			fetch = func(ctx context.Context) error { return v.tile(ctx, tile, tree) }
+		}
+		defer a.leave(p.cache.Pin(name))
+		err = p.flights.wait(r.Context(), name, a, func() bool { return p.has(name, a) }, fetch)
 		if err == nil {
-			stored, err = p.cache.Open(name)
+			if stored, err = p.kept(name, a); err != nil {
+				p.serveUncached(w, r, req, a) // There was no room to keep it.
+				return
+			}
 		}
 	}
 	if err != nil {
 		p.fail(w, r, a, err)
 		return
 	}
-	defer stored.Close()
+	defer a.leave(func() { _ = stored.Close() })
 	setSumDBHeader(w, req)
 	w.Header().Set("ETag", stored.ETag())
-	p.tellCacheStatus(w, a, stored)
+	p.tellCacheStatus(w, a, stored.ModTime())
+	defer a.Phases.Enter(exchange.PhaseCache).Leave()
 	http.ServeContent(w, r, "", stored.ModTime(), stored)
-}
-
-// openSumDB opens a stored answer: one that we have verified, else one that was
-// passed on.
-func (p *Proxy) openSumDB(name string) (*modcache.File, error) {
-	f, err := p.verifier.store.Open(strings.TrimPrefix(name, "sumdb/"))
-	if err == nil {
-		return f, nil
-	}
-	return p.cache.Open(name)
-}
-
-// cacheable tells what never changes and is worth a file: no partial tiles, which
-// a fuller one replaces soon.
-func cacheable(req protocol.Request) bool {
-	partial := strings.Contains(req.Tile, ".p/")
-	return !partial && modcache.ValidName(req.File())
 }
 
 func (p *Proxy) serveSupported(w http.ResponseWriter, r *http.Request, req protocol.Request, a *Account) {
@@ -95,7 +86,7 @@ func (p *Proxy) serveSupported(w http.ResponseWriter, r *http.Request, req proto
 		p.fail(w, r, a, err)
 		return
 	}
-	p.tellCacheStatus(w, a, nil)
+	p.tellCacheStatus(w, a, time.Time{})
 	w.WriteHeader(http.StatusOK)
 }
 
@@ -112,39 +103,67 @@ func (p *Proxy) serveUncached(w http.ResponseWriter, r *http.Request, req protoc
 		return
 	}
 	setSumDBHeader(w, req)
-	p.tellCacheStatus(w, a, nil)
+	p.tellCacheStatus(w, a, time.Time{})
 	http.ServeContent(w, r, "", time.Time{}, bytes.NewReader(content))
 }
 
 // readSumDB asks the database for what req names.
 func (p *Proxy) readSumDB(ctx context.Context, req protocol.Request) ([]byte, error) {
-	file := strings.TrimPrefix(req.File(), "sumdb/"+req.SumDB+"/")
-	var content []byte
-	err := p.chain.SumDB(ctx, req.SumDB, file, func(a *chain.Answer) error {
-		var err error
-		if content, err = readAnswer(a); err != nil {
+	file := strings.TrimPrefix(req.File(), "sumdb/"+req.SumDB)
+	var got content
+	err := p.chain.SumDB(ctx, req, func(a *chain.Answer) error {
+		if err := got.read(ctx, a, req.Operation); err != nil {
 			return err
 		}
-		return checkSumDB(content, req)
+		return checkSumDB(got.bytes, file)
 	})
-	return content, err
+	return got.bytes, err
 }
 
-// checkSumDB refuses what is plainly something else, such as a sign-in page.
-func checkSumDB(content []byte, req protocol.Request) error {
-	switch req.SumDBKind {
-	case protocol.SumDBLookup:
-		if _, _, _, err := tlog.ParseRecord(content); err != nil {
-			return badResponse("invalid response: %v", err)
+// checkSumDB refuses what is plainly something else than the file of a database,
+// such as a sign-in page or the record of another version.
+func checkSumDB(content []byte, file string) error {
+	var err error
+	if record, ok := strings.CutPrefix(file, "/lookup/"); ok {
+		err = checkRecord(content, record)
+	} else if strings.HasPrefix(file, "/tile/") {
+		err = checkTile(content, file[1:])
+	}
+	if err != nil {
+		return badResponse("invalid response: %v", err)
+	}
+	return nil
+}
+
+// checkRecord wants a record in which each line is one of go.sum for version, which
+// is escaped (https://go.dev/ref/mod#checksum-database).
+func checkRecord(content []byte, version string) error {
+	_, text, _, err := tlog.ParseRecord(content)
+	if err != nil {
+		return err
+	}
+	path, version, _ := strings.Cut(version, "@")
+	if path, err = module.UnescapePath(path); err != nil {
+		return err
+	}
+	if version, err = module.UnescapeVersion(version); err != nil {
+		return err
+	}
+	for line := range strings.Lines(string(text)) {
+		if f := strings.Fields(line); len(f) != 3 || f[0] != path || strings.TrimSuffix(f[1], "/go.mod") != version {
+			return fmt.Errorf("a record of %.100q instead of %s@%s", line, path, version)
 		}
-	case protocol.SumDBTile:
-		tile, err := tlog.ParseTilePath(path.Join("tile", req.Tile))
-		if err != nil {
-			return badResponse("invalid response: %v", err)
-		}
-		if size := tile.W * tlog.HashSize; tile.L >= 0 && len(content) != size {
-			return badResponse("invalid response: a tile of %d bytes instead of %d", len(content), size)
-		}
+	}
+	return nil
+}
+
+func checkTile(content []byte, path string) error {
+	tile, err := tlog.ParseTilePath(path)
+	if err != nil {
+		return err
+	}
+	if size := tile.W * tlog.HashSize; tile.L >= 0 && len(content) != size {
+		return fmt.Errorf("a tile of %d bytes instead of %d", len(content), size)
 	}
 	return nil
 }

@@ -108,53 +108,10 @@ func TestForkedDatabase(t *testing.T) {
 	assert.Equal(t, 200, g.get(t, "/"+stem+".mod").StatusCode)
 	// Another history under another key: its signature is none.
 	u.withSumDB(t, "h1:other")
-	require.NoError(t, g.proxy.verifier.store.Write("sum.example/lookup/example.com/m@v1.0.0", []byte("0\nlies\n\n")))
+	require.NoError(t, g.proxy.cache.Write(t.Context(), g.proxy.verifier.db.file("sum.example/lookup/example.com/m@v1.0.0"), []byte("0\nlies\n\n")))
 	a := g.get(t, "/"+stem+".zip")
 	assert.Equal(t, 502, a.StatusCode)
 	assert.NotContains(t, g.cached(t), stem+".zip")
-}
-
-func TestSumDBIsPassedOn(t *testing.T) {
-	u := newUpstream(t, 1000)
-	g := start(t, u.URL, map[string]string{"GOSUMDB": u.withSumDB(t, "")})
-	const db = "/sumdb/sum.example"
-
-	assert.Equal(t, 200, g.get(t, db+"/supported").StatusCode)
-	assertAccount(t, g.last(), exchange.Bypass, 1)
-	assert.Equal(t, 200, g.get(t, db+"/supported").StatusCode)
-	assertAccount(t, g.last(), exchange.Hit, 0)
-
-	lookup := g.get(t, db+"/lookup/example.com/m@v1.0.0")
-	assert.Contains(t, lookup.body, "example.com/m v1.0.0 h1:")
-	assertAccount(t, g.last(), exchange.Miss, 1)
-	again := g.get(t, db+"/lookup/example.com/m@v1.0.0")
-	assert.Equal(t, lookup.body, again.body)
-	assert.Equal(t, lookup.Header.Get("ETag"), again.Header.Get("ETag"))
-	assertAccount(t, g.last(), exchange.Hit, 0)
-
-	assert.Contains(t, g.get(t, db+"/latest").body, "go.sum database tree")
-	assertAccount(t, g.last(), exchange.Bypass, 1)
-
-	partial := g.get(t, db+"/tile/8/0/000.p/1")
-	assert.Len(t, partial.body, 32)
-	assert.Equal(t, "application/octet-stream", partial.Header.Get("Content-Type"))
-	assertAccount(t, g.last(), exchange.Bypass, 1)
-	g.get(t, "/"+stem+".mod")
-	g.get(t, db+"/tile/8/0/000.p/1")
-	assertAccount(t, g.last(), exchange.Hit, 0)
-
-	u.files[db+"/tile/8/0/001"] = strings.Repeat("h", 256*32)
-	u.setFault(nil)
-	assert.Equal(t, u.files[db+"/tile/8/0/001"], g.get(t, db+"/tile/8/0/001").body)
-	assertAccount(t, g.last(), exchange.Miss, 1)
-	g.get(t, db+"/tile/8/0/001")
-	assertAccount(t, g.last(), exchange.Hit, 0)
-
-	u.files[db+"/tile/8/0/002"] = "<html>sign in</html>"
-	assert.Equal(t, 502, g.get(t, db+"/tile/8/0/002").StatusCode)
-	assert.Equal(t, "bad_response", g.last().Error)
-	assert.Equal(t, 404, g.get(t, "/sumdb/unknown.example/supported").StatusCode)
-	assert.Equal(t, 404, g.get(t, "/sumdb/127.0.0.1/latest").StatusCode)
 }
 
 func TestParseGOSUMDB(t *testing.T) {

@@ -1,0 +1,257 @@
+// Copyright The Modtap Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package exchange
+
+import (
+	"bytes"
+	"encoding/binary"
+	"encoding/hex"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+// shape is that of the records which are written now. A change of what is written is
+// another one: it gets a number, a file in testdata/records and a case in golden. The
+// files of before stay as they are, for ever.
+const shape = 6
+
+// golden calls fn with each record of testdata/records, all of which earlier code has
+// really written, and with what it says.
+func golden(t testing.TB, fn func(name string, rec []byte, want Record)) {
+	t.Helper()
+	for n := 1; n <= shape; n++ {
+		data, err := os.ReadFile(filepath.Join("testdata", "records", strconv.Itoa(n)))
+		require.NoError(t, err)
+		for line := range strings.Lines(string(data)) {
+			kind, text, _ := strings.Cut(strings.TrimSpace(line), " ")
+			rec, err := hex.DecodeString(text)
+			require.NoError(t, err)
+			fn(strconv.Itoa(n)+" "+kind, rec, goldenRecord(n, kind))
+		}
+	}
+}
+
+// goldenRecord is what a record of the nth shape says.
+func goldenRecord(n int, kind string) Record {
+	switch kind {
+	case "start":
+		r := Record{Kind: KindStart, Time: 3, Start: Start{Time: 3, Run: "run"}}
+		if n >= 6 {
+			r.Start.Settings = []byte("settings")
+		}
+		return r
+	case "tick":
+		return Record{Kind: KindTick, Time: 9}
+	case "left":
+		return Record{Kind: KindTick, Time: 9, Left: Session{ID: TraceID{1}, Root: SpanID{2}}}
+	case "stop":
+		return Record{Kind: KindStop, Time: 9}
+	case "begin":
+		b := goldenBegin(n)
+		return Record{Kind: KindBegin, Time: b.Time, Begin: b}
+	case "end":
+		e := goldenEnd(n)
+		return Record{Kind: KindEnd, Time: e.Time, End: e}
+	}
+	panic(kind)
+}
+
+func goldenBegin(n int) *Begin {
+	b := fullBegin()
+	b.Connection, b.Session.Held, b.ClientKey = 0, false, ClientKey{}
+	if n >= 3 {
+		b.Connection = 12
+	}
+	if n >= 5 {
+		b.Session.Held = true
+	}
+	if n >= 6 {
+		b.ClientKey = ClientKey{1, 2, 3, 4, 5, 6, 7, 8}
+	}
+	return b
+}
+
+func goldenEnd(n int) *End {
+	e := fullEnd()
+	e.Phases = nil
+	if n >= 2 {
+		e.Attempts[0].Origin, e.Attempts[0].OriginPort = "mirror.example", 8443
+	}
+	if n >= 4 {
+		e.Phases = fullEnd().Phases
+	}
+	return e
+}
+
+// encode returns the name and the bytes of r as they are written now.
+func encode(t testing.TB, r Record) (string, []byte) {
+	t.Helper()
+	switch {
+	case r.Kind == KindStart:
+		return "start", AppendStart(nil, r.Start)
+	case r.Kind == KindBegin:
+		return "begin", AppendBegin(nil, r.Begin)
+	case r.Kind == KindEnd:
+		return "end", AppendEnd(nil, r.End)
+	case r.Kind == KindStop:
+		return "stop", AppendStop(nil, r.Time)
+	case r.Left != Session{}:
+		return "left", AppendLeft(nil, r.Time, r.Left)
+	}
+	require.Equal(t, KindTick, r.Kind)
+	return "tick", AppendTick(nil, r.Time)
+}
+
+// TestEveryShapeIsRead: what any Modtap of before has written says today what it said
+// then, and what it couldn't say is zero.
+func TestEveryShapeIsRead(t *testing.T) {
+	golden(t, func(name string, rec []byte, want Record) {
+		got, err := Decode(rec)
+		require.NoError(t, err, name)
+		assert.Equal(t, want, got, name)
+		_, again := encode(t, got)
+		same, err := Decode(again)
+		require.NoError(t, err, name)
+		assert.Equal(t, want, same, "%s, written by this Modtap", name)
+	})
+}
+
+// TestTheShapeIsKept: nothing is written otherwise than the newest golden records say.
+func TestTheShapeIsKept(t *testing.T) {
+	var all []string
+	for _, kind := range []string{"start", "tick", "left", "stop", "begin", "end"} {
+		name, rec := encode(t, goldenRecord(shape, kind))
+		all = append(all, name+" "+hex.EncodeToString(rec)+"\n")
+	}
+	want, err := os.ReadFile(filepath.Join("testdata", "records", strconv.Itoa(shape)))
+	require.NoError(t, err)
+	assert.Equal(t, string(want), strings.Join(all, ""), "another shape is another file: see shape")
+}
+
+// newer returns rec as a newer Modtap might write it: with fields that aren't known.
+func newer(rec []byte) []byte {
+	rec = append(appendField(slices.Clone(rec), 100, 0), 255, 3, 0)
+	rec = append(rec, "new"...)
+	return append(appendField(rec, 7, 300), make([]byte, 300)...)
+}
+
+// TestNewerRecordsAreRead: what a newer Modtap adds is skipped, wherever it may add
+// something, and what it says besides is read.
+func TestNewerRecordsAreRead(t *testing.T) {
+	for _, kind := range []string{"start", "left", "stop", "begin", "end"} { // who adds to a tick writes what Left is first
+		want := goldenRecord(shape, kind)
+		_, rec := encode(t, want)
+		got, err := Decode(newer(rec))
+		require.NoError(t, err, kind)
+		assert.Equal(t, want, got, kind)
+		for n := len(rec) + 1; n < len(newer(rec)); n++ {
+			if n == len(rec)+3 || n == len(rec)+9 {
+				continue // whole fields
+			}
+			_, err := Decode(newer(rec)[:n])
+			require.ErrorIs(t, err, ErrRecord, "%s, torn at byte %d", kind, n)
+		}
+	}
+
+	for _, kind := range []Kind{KindStop + 1, 100, 255} {
+		rec := append(appendTime([]byte{byte(kind)}, 77), "of any form"...)
+		got, err := Decode(rec)
+		require.NoError(t, err)
+		assert.Equal(t, Record{Kind: kind, Time: 77}, got, "every record has its time")
+		_, err = Decode(rec[:8])
+		require.ErrorIs(t, err, ErrRecord)
+	}
+	_, err := Decode(appendTime([]byte{0}, 77))
+	require.ErrorIs(t, err, ErrRecord, "what nothing was written to is no record")
+
+	// A key that is longer, and one that is none.
+	b := goldenBegin(shape)
+	plain := *b
+	plain.ClientKey = ClientKey{}
+	rec := AppendBegin(nil, &plain)
+	got, err := Decode(append(append(appendField(slices.Clone(rec), beginClientKey, 12), b.ClientKey[:]...), "more"...))
+	require.NoError(t, err)
+	assert.Equal(t, b, got.Begin)
+	got, err = Decode(append(appendField(slices.Clone(rec), beginClientKey, 2), 1, 2))
+	require.NoError(t, err)
+	assert.Equal(t, &plain, got.Begin)
+}
+
+// TestAttemptsOfANewerModtap have fields of their own, and answers to yes and no, that
+// are skipped.
+func TestAttemptsOfANewerModtap(t *testing.T) {
+	for _, i := range []int{0, 1} {
+		want := goldenEnd(shape)
+		old := appendAttempt(nil, &want.Attempts[i])
+		at := len(old) - 1 // the flags
+		if origin := want.Attempts[i].Origin; origin != "" {
+			at = len(old) - len(origin) - 4
+			require.Equal(t, attemptRedirected, old[at])
+		}
+		extra := newer(nil)
+		changed := slices.Clone(old)
+		changed[at] |= attemptFields | 0x80
+		changed = append(binary.LittleEndian.AppendUint16(changed, uint16(len(extra))), extra...)
+		rec := AppendEnd(nil, want)
+		require.Equal(t, 1, bytes.Count(rec, old))
+		got, err := Decode(newer(bytes.Replace(rec, old, changed, 1)))
+		require.NoError(t, err)
+		assert.Equal(t, want, got.End)
+
+		changed[len(changed)-len(extra)] = 255 // a field longer than the attempt says
+		changed[len(changed)-len(extra)+2] = 255
+		_, err = Decode(bytes.Replace(rec, old, changed, 1))
+		require.ErrorIs(t, err, ErrRecord)
+	}
+}
+
+// TestListsOfANewerModtap are longer: what is beyond our bound is left out, and what
+// follows is read.
+func TestListsOfANewerModtap(t *testing.T) {
+	r := rand.New(rand.NewPCG(1, 1))
+	for range 100 {
+		want := goldenEnd(shape)
+		want.Cache.Headers, want.Attempts = nil, nil
+		headers, attempts := 1+r.IntN(3*maxHeaders), 1+r.IntN(3*maxAttempts)
+		var h, a []byte
+		for i := range headers {
+			v := Header{strconv.Itoa(i), "x"}
+			h = appendString(appendString(h, v.Name, maxShort), v.Value, maxLine)
+			want.Cache.Headers = append(want.Cache.Headers, v)
+		}
+		for i := range attempts {
+			v := Attempt{Start: Time(i), Duration: time.Second}
+			a = appendAttempt(a, &v)
+			want.Attempts = append(want.Attempts, v)
+		}
+		bare := *want
+		bare.Cache.Headers, bare.Attempts = nil, nil
+		rec := AppendEnd(nil, &bare)
+		before := slices.Concat(appendString(nil, string(want.Cache.Embedded), maxShort), appendString(nil, want.Cache.MissReason, maxShort))
+		at := bytes.Index(rec, before) + len(before)
+		require.Equal(t, []byte{0, 0}, rec[at:at+2])
+		rec = slices.Concat(rec[:at], binary.AppendUvarint(nil, uint64(headers)), h, binary.AppendUvarint(nil, uint64(attempts)), a, rec[at+2:])
+
+		want.Cache.Headers = want.Cache.Headers[:min(headers, maxHeaders)]
+		want.Attempts = want.Attempts[:min(attempts, maxAttempts)]
+		got, err := Decode(rec)
+		require.NoError(t, err)
+		assert.Equal(t, want, got.End)
+	}
+	for _, n := range []uint64{1 << 20, 1 << 63} {
+		rec := AppendBegin(nil, &Begin{})
+		at := len(rec) - 3 // the number of candidates
+		_, err := Decode(slices.Concat(rec[:at], binary.AppendUvarint(nil, n), rec[at+1:]))
+		require.ErrorIs(t, err, ErrRecord, "more than there are bytes")
+	}
+}
