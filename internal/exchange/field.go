@@ -12,15 +12,6 @@ package exchange
 //
 // testdata/records holds records of every shape that there ever was.
 
-// The fields of a start record.
-const startSettings = 1
-
-// The fields of a begin record.
-const beginClientKey = 1
-
-// The fields of an end record.
-const endPhases = 1
-
 // appendField appends what stands before a field's bytes.
 func appendField(dst []byte, tag byte, size int) []byte {
 	return append(dst, tag, byte(size), byte(size>>8))
