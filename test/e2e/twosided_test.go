@@ -184,11 +184,11 @@ func TestVerdictsOfTwoSidedTap(t *testing.T) {
 
 			c := newClient(t, m.proxy, gomod, "GOSUMDB=off")
 			c.download()
-			checkConfusion(t, "cold", m, truth, 0, 0.02, 0)
+			checkConfusion(t, "cold", m, truth, 0)
 			c.forget()
 			told := len(m.documents())
 			c.download()
-			checkConfusion(t, "warm", m, truth, told, 0.02, 0)
+			checkConfusion(t, "warm", m, truth, told)
 
 			m.stop()
 			again := start(t, append(env, "MODTAP_DATA="+m.data))
@@ -196,11 +196,12 @@ func TestVerdictsOfTwoSidedTap(t *testing.T) {
 			c.forget()
 			c.proxy = again.proxy
 			c.download()
-			checkConfusion(t, "warm, after a restart of Modtap", again, truth, told, 0.02, 0)
+			checkConfusion(t, "warm, after a restart of Modtap", again, truth, told)
 		})
 		t.Run(o.name+" with 8 clients", func(t *testing.T) {
-			// How much is undecided depends on how the clients' requests fall: a machine that is
-			// busy with something else may fail once, what is wrong fails each time.
+			// Which of several clients that wait for one fetch caused it can't always be known: the
+			// more of them the nearer they ask to one another, up to half on an idle machine. That a
+			// stored file is a hit can be.
 			var least confusion
 			for round := range 3 {
 				egress := port.Address(t)
@@ -216,12 +217,12 @@ func TestVerdictsOfTwoSidedTap(t *testing.T) {
 				}
 				clients.Wait()
 				c := confusionOf(t, "cold, 8 clients at once", m, truth, 0)
-				if round == 0 || c.unknown < least.unknown {
+				if round == 0 || c.unknownFetched < least.unknownFetched {
 					least = c
 				}
 				// A proxy that fetches in parallel and passes no trace context on lets a rare
 				// answer and fetch of two clients be taken for one another's.
-				if c.within(0.20, 0.005) {
+				if c.within(bounds{unknownCached: 0.02, unknownFetched: 0.8, wrongMiss: 0.005}) {
 					return
 				}
 				m.stop()
@@ -231,19 +232,27 @@ func TestVerdictsOfTwoSidedTap(t *testing.T) {
 	}
 }
 
-// checkConfusion compares the verdicts from the document told on with the truth.
-func checkConfusion(t *testing.T, phase string, m *modtap, truth func(document) answered, told int, unknownAtMost, wrongMissAtMost float64) {
+// checkConfusion compares the verdicts on one client from the document told on with the truth.
+func checkConfusion(t *testing.T, phase string, m *modtap, truth func(document) answered, told int) {
 	t.Helper()
 	c := confusionOf(t, phase, m, truth, told)
-	assert.True(t, c.within(unknownAtMost, wrongMissAtMost), "%s: %+v", phase, c)
+	assert.True(t, c.within(bounds{unknownCached: 0.02, unknownFetched: 0.02}), "%s: %+v", phase, c)
 }
 
-// confusion is how verdicts compare with the truth: shares of all exchanges, but for
-// storedCoalesced, of those told as coalesced.
-type confusion struct{ unknown, wrongMiss, storedCoalesced float64 }
+// confusion is how verdicts compare with the truth, in shares.
+type confusion struct {
+	unknownCached   float64 // undecided, of what was certainly in the cache
+	unknownFetched  float64 // undecided, of the rest
+	wrongMiss       float64 // of all
+	storedCoalesced float64 // certainly in the cache, of what was told as coalesced
+}
 
-func (c confusion) within(unknown, wrongMiss float64) bool {
-	return c.unknown <= unknown && c.wrongMiss <= wrongMiss && c.storedCoalesced <= 0.1
+// bounds are what a confusion may be at most.
+type bounds struct{ unknownCached, unknownFetched, wrongMiss float64 }
+
+func (c confusion) within(b bounds) bool {
+	return c.unknownCached <= b.unknownCached && c.unknownFetched <= b.unknownFetched && c.wrongMiss <= b.wrongMiss &&
+		c.storedCoalesced <= 0.1
 }
 
 // confusionOf prints the confusion matrix. A wrong hit is an error always.
@@ -251,7 +260,7 @@ func confusionOf(t *testing.T, phase string, m *modtap, truth func(document) ans
 	t.Helper()
 	docs := m.quiet()[told:]
 	matrix := map[string]int{}
-	n, unknown, waited, wrongMiss := 0, 0, 0, 0
+	n, cached, unknown, waited, wrongMiss := 0, 0, 0, 0, 0
 	for _, d := range docs {
 		g := d.Goproxy
 		if g.Side != "ingress" || g.Outcome != "ok" || g.Operation != "info" && g.Operation != "mod" && g.Operation != "zip" {
@@ -260,6 +269,9 @@ func confusionOf(t *testing.T, phase string, m *modtap, truth func(document) ans
 		n++
 		was := truth(d)
 		matrix[string(was)+": told "+g.Cache.Result]++
+		if was == fromCache {
+			cached++
+		}
 		switch g.Cache.Result {
 		case "hit":
 			assert.NotEqual(t, notFromCache, was, "%s: wrong hit: %s at %s", phase, d.URL.Path, d.Timestamp)
@@ -277,10 +289,13 @@ func confusionOf(t *testing.T, phase string, m *modtap, truth func(document) ans
 		}
 	}
 	require.Positive(t, n)
-	t.Logf("%s: %d exchanges: %v; unknown %.1f %%", phase, n, matrix, 100*float64(unknown)/float64(n))
+	unknownCached := matrix[string(fromCache)+": told unknown"]
+	t.Logf("%s: %d exchanges: %v; unknown: %d of %d in the cache, %d of %d others",
+		phase, n, matrix, unknownCached, cached, unknown-unknownCached, n-cached)
+	share := func(part, whole int) float64 { return float64(part) / float64(max(1, whole)) }
 	return confusion{
-		unknown: float64(unknown) / float64(n), wrongMiss: float64(wrongMiss) / float64(n),
-		storedCoalesced: float64(matrix[string(fromCache)+": told coalesced"]) / float64(max(1, waited)),
+		unknownCached: share(unknownCached, cached), unknownFetched: share(unknown-unknownCached, n-cached),
+		wrongMiss: share(wrongMiss, n), storedCoalesced: share(matrix[string(fromCache)+": told coalesced"], waited),
 	}
 }
 
