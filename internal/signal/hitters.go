@@ -113,7 +113,9 @@ func putHeavy(t *heavy.Table, d Metric, value func(heavy.Value) int64, start, no
 		for _, class := range slices.Sorted(maps.Keys(s.Values)) {
 			p := data.DataPoints().AppendEmpty()
 			for i, v := range heavyValues(&d, s.Key, class) {
-				putNonEmpty(p.Attributes(), d.Attributes[i], v)
+				if v != "" {
+					p.Attributes().PutStr(d.Attributes[i], v)
+				}
 			}
 			p.SetStartTimestamp(max(start, timestamp(s.Since)))
 			p.SetTimestamp(now)

@@ -24,13 +24,11 @@ const (
 	spanShare  = 100
 )
 
-// phaseFields are the names goproxy.phase.<name>.duration.
-var phaseFields = func() (names [exchange.Phases]string) {
-	for p := range names {
-		names[p] = attrPhase + "." + exchange.Phase(p).String() + ".duration"
-	}
-	return names
-}()
+var (
+	phaseLines = lines(func(s *sources) func(*exchange.Part) value { return s.phase })
+	// partLines are one a phase, in the order of [exchange.Phase].
+	partLines = lines(func(s *sources) func(*exchange.Part) value { return s.part })
+)
 
 // explained reports whether it is told where the time of t went.
 func (t *Told) explained() bool { return t.elapsed() >= explainedFrom }
@@ -40,17 +38,16 @@ func (t *Told) told(p *exchange.Part, share int) bool {
 	return p.Duration > 0 && p.Duration >= t.elapsed()/time.Duration(share)
 }
 
-// putPhases adds the duration of each phase, and the time to the first byte, in ns.
+// putPhases adds the duration of each phase.
 func (t *Told) putPhases(a pcommon.Map) {
 	if !t.explained() {
 		return
 	}
 	for i := range t.End.Phases {
 		if p := &t.End.Phases[i]; t.told(p, fieldShare) {
-			a.PutInt(phaseFields[p.Phase], int64(p.Duration))
+			partLines[p.Phase].put(p, a)
 		}
 	}
-	putPositive(a, attrFirstByte, int64(t.firstByte()))
 }
 
 // firstByte is the time until the answer's header was sent; zero: it never was.
@@ -80,8 +77,7 @@ func phaseSpans(t *Told, spans ptrace.SpanSlice) {
 		to.SetKind(ptrace.SpanKindInternal)
 		to.SetStartTimestamp(timestamp(max(p.Start, t.Begin.Time)))
 		to.SetEndTimestamp(timestamp(min(p.End, t.Begin.Time.Add(t.elapsed()))))
-		to.Attributes().PutStr(attrPhaseName, p.Phase.String())
-		to.Attributes().PutDouble(attrPhaseDuration, p.Duration.Seconds())
+		put(phaseLines, p, to.Attributes())
 	}
 }
 

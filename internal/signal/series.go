@@ -20,11 +20,14 @@ const maxSeries = 2000
 
 const attrOverflow = "otel.metric.overflow"
 
-// integer says which attributes are numbers.
-var integer = map[string]bool{attrStatus: true, attrServerPort: true}
-
-// boolean says which attributes are true or false.
-var boolean = map[string]bool{attrInferred: true}
+// typeOf is the type of each attribute.
+var typeOf = func() map[string]Type {
+	types := make(map[string]Type, len(table))
+	for i := range table {
+		types[table[i].Name] = table[i].Type
+	}
+	return types
+}()
 
 // family holds the series of one metric.
 type family[P any] struct {
@@ -88,12 +91,14 @@ func (f *family[P]) attributes(s *series[P], to pcommon.Map) {
 		return
 	}
 	for i, v := range s.values {
-		switch name := f.metric.Attributes[i]; {
-		case v == "":
-		case integer[name]:
+		if v == "" {
+			continue
+		}
+		switch name := f.metric.Attributes[i]; typeOf[name] {
+		case Int:
 			n, _ := strconv.ParseInt(v, 10, 64)
 			to.PutInt(name, n)
-		case boolean[name]:
+		case Bool:
 			to.PutBool(name, v == "true")
 		default:
 			to.PutStr(name, v)

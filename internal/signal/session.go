@@ -13,6 +13,8 @@ import (
 	"github.com/modtap/modtap/internal/session"
 )
 
+var sessionLines = lines(func(s *sources) func(*session.Closed) value { return s.session })
+
 // sessionSpan is the parent of a session's server spans, where that is ours to
 // tell. A request that failed says nothing of the go command's success, so its
 // status stays unset.
@@ -27,42 +29,15 @@ func sessionSpan(s *session.Closed, spans ptrace.SpanSlice) {
 	to.SetKind(ptrace.SpanKindInternal)
 	to.SetStartTimestamp(timestamp(s.Start))
 	to.SetEndTimestamp(timestamp(s.End))
-
-	a := to.Attributes()
-	a.EnsureCapacity(20)
-	a.PutStr(attrSession, sessionID(s.Session))
-	a.PutBool(attrInferred, s.Inferred)
-	a.PutInt(attrSessionRequests, s.Requests)
-	a.PutInt(attrSessionTransferred, s.Bytes)
-	a.PutInt(attrSessionFailures, s.Failures)
-	if ratio, known := s.HitRatio(); known {
-		a.PutDouble(attrSessionHitRatio, ratio)
-	}
-	if s.SlowestModule != "" {
-		a.PutStr(attrSessionSlowestModule, s.SlowestModule)
-		putNonEmpty(a, attrSessionSlowestVersion, s.SlowestVersion)
-		a.PutDouble(attrSessionSlowestDuration, s.Slowest.Seconds())
-	}
-	putNonEmpty(a, attrClientAddress, s.Client.Address)
-	putNonEmpty(a, attrUserName, s.Client.Name)
-	putNonEmpty(a, attrUserAgent, s.UserAgent)
-	putCI(a, &s.CI)
+	put(sessionLines, s, to.Attributes())
 }
 
-func sessionID(s exchange.Session) string { return pcommon.TraceID(s.ID).String() }
-
-// putCI adds the job that a client runs in.
-func putCI(a pcommon.Map, ci *exchange.CI) {
-	if ci.System == "" {
-		return
+// sessionID is goproxy.session.id; none where there is no session.
+func sessionID(s exchange.Session) value {
+	if s.ID == (exchange.TraceID{}) {
+		return value{}
 	}
-	a.PutStr(attrCISystem, ci.System)
-	putNonEmpty(a, attrPipeline, ci.Pipeline)
-	putNonEmpty(a, attrPipelineRun, ci.PipelineRun)
-	putNonEmpty(a, attrPipelineURL, ci.PipelineURL)
-	putNonEmpty(a, attrJob, ci.Job)
-	putNonEmpty(a, attrJobRun, ci.JobRun)
-	putNonEmpty(a, attrJobURL, ci.JobURL)
+	return text(pcommon.TraceID(s.ID).String())
 }
 
 // addSession counts a session that is over.

@@ -50,12 +50,9 @@ type Resource struct {
 	Environment string
 }
 
-func (r Resource) put(to pcommon.Resource) {
-	attrs := to.Attributes()
-	attrs.PutStr(attrServiceName, r.ServiceName)
-	attrs.PutStr(attrInstance, r.InstanceID)
-	putNonEmpty(attrs, attrEnvironment, r.Environment)
-}
+var resourceLines = lines(func(s *sources) func(*Resource) value { return s.resource })
+
+func (r Resource) put(to pcommon.Resource) { put(resourceLines, &r, to.Attributes()) }
 
 // method returns the method as semconv wants it and, where that is _OTHER, as it
 // was sent (https://opentelemetry.io/docs/specs/semconv/http/http-spans/).
@@ -65,18 +62,6 @@ func method(sent string) (known, original string) {
 		return sent, ""
 	}
 	return "_OTHER", sent
-}
-
-func putNonEmpty(attrs pcommon.Map, key, value string) {
-	if value != "" {
-		attrs.PutStr(key, value)
-	}
-}
-
-func putPositive(attrs pcommon.Map, key string, value int64) {
-	if value > 0 {
-		attrs.PutInt(key, value)
-	}
 }
 
 func timestamp(t exchange.Time) pcommon.Timestamp { return pcommon.Timestamp(t) }

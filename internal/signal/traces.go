@@ -11,6 +11,11 @@ import (
 	"github.com/modtap/modtap/internal/exchange"
 )
 
+var (
+	serverLines = lines(func(s *sources) func(*Told) value { return s.server })
+	clientLines = lines(func(s *sources) func(*attempt) value { return s.client })
+)
+
 // Traces returns the spans of what is told: for an exchange a server span and,
 // under it, a client span for each attempt and an internal one for each phase that
 // isn't an attempt's; for a session its own.
@@ -38,7 +43,7 @@ func Traces(r Resource, told []*Told) ptrace.Traces {
 
 func serverSpan(t *Told, to ptrace.Span) {
 	b, e, v := t.Begin, t.End, t.Verdict
-	known, original := method(b.Method)
+	known, _ := method(b.Method)
 	putSpan(to, b.Span)
 	to.SetName(spanName(known, t.Request.Route()))
 	to.SetKind(ptrace.SpanKindServer)
@@ -64,25 +69,7 @@ func serverSpan(t *Told, to ptrace.Span) {
 	for _, s := range v.Links {
 		putLink(to, s)
 	}
-
-	a := to.Attributes()
-	a.EnsureCapacity(24)
-	a.PutStr(attrMethod, known)
-	putNonEmpty(a, attrMethodOriginal, original)
-	a.PutStr(attrPath, b.Path)
-	a.PutStr(attrScheme, b.Scheme)
-	putNonEmpty(a, attrRoute, t.Request.Route())
-	putPositive(a, attrStatus, int64(e.Status))
-	putNonEmpty(a, attrErrorType, v.ErrorType)
-	putNonEmpty(a, attrServerAddress, b.ServerAddress)
-	putPositive(a, attrServerPort, int64(b.ServerPort))
-	putNonEmpty(a, attrClientAddress, b.Client.Address)
-	putPositive(a, attrClientPort, int64(b.Client.Port))
-	putNonEmpty(a, attrProtocolVersion, b.Protocol)
-	putNonEmpty(a, attrUserName, b.Client.Name)
-	putNonEmpty(a, attrUserAgent, b.UserAgent)
-	a.PutInt(attrBodySize, e.BodySize)
-	t.put(a)
+	put(serverLines, t, to.Attributes())
 }
 
 // eventFirstByte is when the answer's header was sent.
@@ -94,39 +81,17 @@ const fallThrough = "fall_through"
 
 func clientSpan(t *Told, at *exchange.Attempt, to ptrace.Span) {
 	request := attemptRequest(t, at)
-	known, original := method(at.Method)
+	known, _ := method(at.Method)
 	putSpan(to, t.attemptSpan(at))
 	to.SetName(spanName(known, request.Route()))
 	to.SetKind(ptrace.SpanKindClient)
 	to.SetStartTimestamp(timestamp(at.Start))
 	to.SetEndTimestamp(timestamp(at.Start.Add(at.Duration)))
 
-	a := to.Attributes()
-	a.PutStr(attrMethod, known)
-	putNonEmpty(a, attrMethodOriginal, original)
-	putNonEmpty(a, attrURL, at.URL)
-	putNonEmpty(a, attrServerAddress, at.Address)
-	putPositive(a, attrServerPort, int64(at.Port))
-	putPositive(a, attrStatus, int64(at.Status))
-	putPositive(a, attrResend, int64(at.Resend))
-	putPositive(a, attrBodySize, at.BodySize)
-	if word := attemptError(at); word != "" {
-		a.PutStr(attrErrorType, word)
-		if at.Status != 404 && at.Status != 410 {
-			to.Status().SetCode(ptrace.StatusCodeError)
-		}
+	if attemptError(at) != "" && at.Status != 404 && at.Status != 410 {
+		to.Status().SetCode(ptrace.StatusCodeError)
 	}
-	a.PutStr(attrSide, t.hop())
-	a.PutStr(attrOperation, request.Operation.String())
-	putNonEmpty(a, attrModulePath, request.Module)
-	putNonEmpty(a, attrModuleVersion, request.Version)
-	putNonEmpty(a, attrUpstreamReason, at.Reason)
-	if at.Reason != "" && (at.Status == 404 || at.Status == 410) {
-		a.PutStr(attrOutcome, fallThrough)
-	}
-	if at.Direct {
-		a.PutBool(attrUpstreamDirect, true)
-	}
+	put(clientLines, &attempt{Attempt: at, told: t, request: request}, to.Attributes())
 }
 
 // attemptSpan completes an attempt's span with what it shares with the exchange's.
