@@ -6,6 +6,7 @@ package collector
 import (
 	"context"
 	"errors"
+	"runtime"
 	"slices"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -29,8 +30,21 @@ func newRegistry() *prometheus.Registry {
 	registry.MustRegister(
 		collectors.NewGoCollector(),
 		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
+		newBuildInfo(),
 	)
 	return registry
+}
+
+// newBuildInfo returns modtap_build_info, as each program that Prometheus scrapes has
+// one: always 1, and what is running in its labels.
+func newBuildInfo() prometheus.Collector {
+	return prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+		Name: "modtap_build_info",
+		Help: "Always 1; its labels are the version of Modtap that runs, the commit and the version of Go that it was built from.",
+		ConstLabels: prometheus.Labels{
+			"version": currentVersion(), "revision": currentRevision(), "goversion": runtime.Version(),
+		},
+	}, func() float64 { return 1 })
 }
 
 // newTelemetryFactory returns upstream's telemetry factory with another meter
@@ -59,6 +73,22 @@ func newTelemetryFactory(registry *prometheus.Registry) telemetry.Factory {
 	)
 }
 
+// queueViews correct what upstream says of the exporters' queues, whose unit is that
+// of the sizer and which hold what is sent for the first time too.
+func queueViews() []otelconf.View {
+	const unit = ", in the unit of sending_queue::sizer, which is bytes in Modtap's own configurations."
+	var views []otelconf.View
+	for name, description := range map[string]string{
+		"otelcol_exporter_queue_size":     "What waits in an exporter's queue" + unit,
+		"otelcol_exporter_queue_capacity": "What an exporter's queue has room for" + unit,
+	} {
+		views = append(views, otelconf.View{
+			Selector: &otelconf.ViewSelector{InstrumentName: &name}, Stream: &otelconf.ViewStream{Description: &description},
+		})
+	}
+	return views
+}
+
 func newMeterProvider(
 	ctx context.Context,
 	registry *prometheus.Registry,
@@ -82,7 +112,7 @@ func newMeterProvider(
 	})
 	if provider.Views == nil && set.DefaultViews != nil {
 		// Upstream's views drop what has a label per peer: otelhttp's and otelgrpc's metrics.
-		provider.Views = set.DefaultViews(cfg.Level)
+		provider.Views = append(set.DefaultViews(cfg.Level), queueViews()...)
 	}
 	resource := &otelconf.Resource{}
 	for key, value := range set.Resource.Attributes().All() {

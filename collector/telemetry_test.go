@@ -4,6 +4,8 @@
 package collector
 
 import (
+	"context"
+	"runtime"
 	"testing"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -11,6 +13,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	otelconf "go.opentelemetry.io/contrib/otelconf/v0.3.0"
+	"go.opentelemetry.io/otel/metric"
 	"go.uber.org/zap"
 
 	"go.opentelemetry.io/collector/component"
@@ -77,6 +80,40 @@ func TestTelemetryReadsIntoTheRegistry(t *testing.T) {
 	assert.Equal(t, "modtap", metrics[0].GetLabel()[0].GetValue())
 	assert.Contains(t, families, "go_goroutines")
 	assert.NotContains(t, families, "target_info")
+}
+
+// TestQueuesAreDescribed: upstream says of both "in batches", whatever the sizer is.
+func TestQueuesAreDescribed(t *testing.T) {
+	registry := newRegistry()
+	meters := startMeters(t, registry, func(*otelconftelemetry.Config) {})
+	for _, name := range []string{"otelcol_exporter_queue_size", "otelcol_exporter_queue_capacity"} {
+		gauge, err := meters.Meter("exporterhelper").Int64ObservableGauge(name, metric.WithDescription("(in batches)"), metric.WithUnit("{batches}"))
+		require.NoError(t, err)
+		registration, err := meters.Meter("exporterhelper").RegisterCallback(func(_ context.Context, o metric.Observer) error {
+			o.ObserveInt64(gauge, 5)
+			return nil
+		}, gauge)
+		require.NoError(t, err)
+		defer registration.Unregister() //nolint:errcheck // the test is over
+	}
+	families := gather(t, registry)
+	for _, name := range []string{"otelcol_exporter_queue_size", "otelcol_exporter_queue_capacity"} {
+		require.Contains(t, families, name)
+		assert.Contains(t, families[name].GetHelp(), "bytes in Modtap's own configurations")
+		assert.InDelta(t, 5, families[name].GetMetric()[0].GetGauge().GetValue(), 0)
+	}
+}
+
+func TestBuildInfo(t *testing.T) {
+	family := gather(t, newRegistry())["modtap_build_info"]
+	require.Len(t, family.GetMetric(), 1)
+	labels := map[string]string{}
+	for _, l := range family.GetMetric()[0].GetLabel() {
+		labels[l.GetName()] = l.GetValue()
+		assert.NotEmpty(t, l.GetValue(), "a label without a value is none")
+	}
+	assert.Equal(t, map[string]string{"version": currentVersion(), "revision": currentRevision(), "goversion": runtime.Version()}, labels)
+	assert.InDelta(t, 1, family.GetMetric()[0].GetGauge().GetValue(), 0)
 }
 
 func TestTelemetryLevelNone(t *testing.T) {

@@ -13,9 +13,9 @@ import (
 	"github.com/spf13/cobra"
 )
 
-// version is set by the linker for a release:
+// version and revision are set by the linker for a release:
 // -ldflags "-X github.com/modtap/modtap/collector.version=0.1.0".
-var version string
+var version, revision string
 
 // currentVersion returns the linked version, else the one that the go command
 // recorded for the main module, else "devel".
@@ -25,6 +25,20 @@ func currentVersion() string {
 		recorded = strings.TrimPrefix(info.Main.Version, "v")
 	}
 	return cmp.Or(version, recorded, "devel")
+}
+
+// currentRevision returns the linked commit, else the one that the go command recorded,
+// else "unknown".
+func currentRevision() string {
+	recorded := ""
+	if info, ok := debug.ReadBuildInfo(); ok {
+		for _, s := range info.Settings {
+			if s.Key == "vcs.revision" {
+				recorded = s.Value
+			}
+		}
+	}
+	return cmp.Or(revision, recorded, "unknown")
 }
 
 func newVersionCommand() *cobra.Command {

@@ -50,7 +50,7 @@ func builds() board {
 			{title: "Who", panels: []panel{
 				grid("Clients", "short", "The heaviest clients by requests in this range, the rest is _other; addresses are hashed where the receiver says so. Good: CI runners and developers alike. One far above all: look for a loop.",
 					[]column{{field: "goproxy_client_name", title: "Client"}, {field: "Value", title: "Requests", unit: "short"}},
-					entries(`topk(20, sum by (goproxy_client_name) (increase(goproxy_client_requests_total{@}[$__range]))) > 0`)).Span(8),
+					entries(`topk(20, sum by (goproxy_client_name) (increase(goproxy_requests_total{@}[$__range]))) > 0`)).Span(8),
 				clients("Users", "Names that clients authenticate with. Good: service accounts for CI. Empty without authentication.", "user.name"),
 				clients("Addresses", "Client addresses, hashed where the receiver says so. Good: spread. One far above all: look for a loop.", "client.address"),
 				clients("Pipelines", "CI pipelines, told by modtap goauth. Good: shares like your builds'. Empty without goauth.", "cicd.pipeline.name"),

@@ -15,7 +15,7 @@ import (
 )
 
 // SelfMetrics lists Modtap's metrics of itself as a running one shows them on /metrics: a line is a metric's name and its labels. Histograms
-// are there as what they are made of. It is written by test/dashboards, which compares it with a real Modtap.
+// are there as what they are made of. It is written by test/scenario, which compares it with a real Modtap.
 //
 //go:embed selfmetrics.txt
 var SelfMetrics string

@@ -31,8 +31,11 @@ func upstreams() board {
 					line(`sum by (server_address, goproxy_operation) (rate(`+asked+`_count{@,server_address=~"$upstream",error_type="timeout"}[$__rate_interval]))`, "{{server_address}} {{goproxy_operation}}")).Span(8).NoValue(noEvent),
 				graph("Falls through", "reqps", "Requests a second after which the next element of the GOPROXY list was asked, by reason. Good: not_found alone. Other reasons are an upstream that fails while the next one helps out.",
 					line(`sum by (server_address, goproxy_upstream_reason) (rate(goproxy_upstream_fallthroughs_total{@,server_address=~"$upstream"}[$__rate_interval]))`, "{{server_address}} {{goproxy_upstream_reason}}")).Span(8).NoValue(noEvent),
-				graph("Circuits", "short", "State of each upstream's circuit breaker: 0 closed, 1 half-open, 2 open. Good: 0. Open: the upstream isn't asked, clients get the next element or 502 at once.",
-					line(`max by (server_address) (goproxy_upstream_circuit_state{@,server_address=~"$upstream"})`, "{{server_address}}")).
+				graph("Circuits", "short", "State of each upstream's circuit breaker, the worst one of all instances. Good: closed. Open: the upstream isn't asked, clients get the next element or 502 at once.",
+					line(`max by (server_address) (
+  goproxy_upstream_circuit_state{@,server_address=~"$upstream",goproxy_circuit_state="half_open"}
+  + ignoring (goproxy_circuit_state) 2 * goproxy_upstream_circuit_state{@,server_address=~"$upstream",goproxy_circuit_state="open"}
+)`, "{{server_address}}")).
 					Span(8).Min(0).Max(2).Decimals(0).NoValue("no circuit breaker here").Mappings(circuitStates()),
 				grid("Upstreams", "short", "Each upstream in this range, by operation and error. Good: no error but 404 and 410.",
 					[]column{
@@ -59,8 +62,8 @@ func upstreams() board {
 			}},
 			{title: "Certificates", panels: []panel{
 				graph("Time left", "s", "Until a certificate expires: of upstreams, and of Modtap's own listeners. Good: more than two weeks. Negative: it has expired.",
-					line(`min by (server_address) (goproxy_tls_certificate_expiry_seconds{@,server_address!=""})`, "{{server_address}}"),
-					line(`min by (goproxy_listener) (goproxy_tls_certificate_expiry_seconds{@,goproxy_listener!=""})`, "own, {{goproxy_listener}}")).
+					line(`min by (server_address) (goproxy_tls_certificate_not_after_timestamp_seconds{@,server_address!=""}) - time()`, "{{server_address}}"),
+					line(`min by (goproxy_listener) (goproxy_tls_certificate_not_after_timestamp_seconds{@,goproxy_listener!=""}) - time()`, "own, {{goproxy_listener}}")).
 					Span(24).NoValue("no TLS seen").Thresholds(limits(colorBad, step{14 * 86400, colorGood})),
 			}},
 			{title: "Refined: native histograms (Prometheus 3 with scrape_native_histograms)", closed: true, panels: []panel{
@@ -75,7 +78,7 @@ func upstreams() board {
 	}
 }
 
-// circuitStates are the words for a circuit breaker's states.
+// circuitStates are the words for what the query makes of a circuit breaker's states.
 func circuitStates() []dashboard.ValueMapping {
 	m := dashboard.NewValueMap()
 	m.Options = map[string]dashboard.ValueMappingResult{

@@ -48,12 +48,12 @@ func newMeters(set component.TelemetrySettings, id component.ID, signal pipeline
 	m := &meters{of: Of(id, signal.String())}
 	var err error
 	if m.duration, err = meter.Float64Histogram("otelcol_exporter_send_duration", metric.WithUnit("s"),
-		metric.WithDescription("Time that one attempt to send a request took, by outcome."),
+		metric.WithDescription("Time that an exporter took for one attempt to send a request to its backend, by outcome."),
 		metric.WithExplicitBucketBoundaries(buckets...)); err != nil {
 		return nil, err
 	}
 	if m.failed, err = meter.Int64Counter("otelcol_exporter_send_failed_attempts", metric.WithUnit("{attempts}"),
-		metric.WithDescription("Number of failed attempts to send a request, those that are repeated included.")); err != nil {
+		metric.WithDescription("Number of an exporter's failed attempts to send a request to its backend, those that are repeated included.")); err != nil {
 		return nil, err
 	}
 	if m.drops, err = Drops(meter); err != nil {
@@ -70,7 +70,7 @@ func newMeters(set component.TelemetrySettings, id component.ID, signal pipeline
 // Drops returns the counter of what exporters dropped, by the labels of [Of] and the reason.
 func Drops(meter metric.Meter) (metric.Int64Counter, error) {
 	return meter.Int64Counter("otelcol_exporter_dropped_items", metric.WithUnit("{items}"),
-		metric.WithDescription("Number of spans, metric points or log records that the exporter dropped, by reason."))
+		metric.WithDescription("Number of spans, metric points or log records that an exporter dropped and its backend doesn't have, by reason."))
 }
 
 func (m *meters) with(more ...attribute.KeyValue) metric.MeasurementOption {

@@ -55,17 +55,17 @@ func (q *queue) open(ctx context.Context, set component.TelemetrySettings, id co
 	meter := set.MeterProvider.Meter(exporterwatch.Scope)
 	of := metric.WithAttributes(exporterwatch.Of(id, signal)...)
 	age, err := meter.Float64ObservableGauge("otelcol_exporter_queue_oldest_age", metric.WithUnit("s"),
-		metric.WithDescription("Time that the oldest request in the queue on disk has been waiting, at least; 0 if none waits."))
+		metric.WithDescription("Time that the oldest request in an exporter's queue on disk has been waiting, at least; 0 if none waits."))
 	if err != nil {
 		return err
 	}
 	salvaged, err := meter.Int64Counter("otelcol_exporter_queue_salvaged_items", metric.WithUnit("{items}"),
-		metric.WithDescription("Number of spans, metric points or log records that were read from a broken queue file."))
+		metric.WithDescription("Number of spans, metric points or log records that were read from an exporter's broken queue file when Modtap started."))
 	if err != nil {
 		return err
 	}
 	requests, err := meter.Int64Counter("otelcol_exporter_queue_lost_requests", metric.WithUnit("{requests}"),
-		metric.WithDescription("Number of requests in the queue file that couldn't be read when Modtap started."))
+		metric.WithDescription("Number of requests in an exporter's broken queue file that couldn't be read when Modtap started."))
 	if err != nil {
 		return err
 	}

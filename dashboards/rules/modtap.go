@@ -66,7 +66,7 @@ func (s Settings) telemetry() []Rule {
 	return []Rule{
 		s.rule(alert{
 			name: "ModtapTelemetryLost", severity: critical, team: teamObservability,
-			expr: s.happened(receiver+", reason", "otelcol_receiver_goproxy_lost_total") + "\nor\n" +
+			expr: s.happened(receiver+", reason", "otelcol_receiver_exchange_lost_total") + "\nor\n" +
 				s.happened(sender+", reason", "otelcol_exporter_dropped_items_total"),
 			summary: fmt.Sprintf("{{ $value | humanize }} {{ with $labels.exporter }}items of {{ $labels.data_type }} were dropped by the exporter {{ . }}{{ else }}exchanges of {{ $labels.goproxy_service_name }} weren't told ({{ $labels.signal }}){{ end }} in the last %s: {{ $labels.reason }}",
 				s.window(recent)),
@@ -74,7 +74,7 @@ func (s Settings) telemetry() []Rule {
 		}),
 		s.rule(alert{
 			name: "ModtapTelemetryDelayed", severity: warning, team: teamObservability,
-			expr: fmt.Sprintf("max by (%s) (otelcol_exporter_queue_oldest_age_seconds) > %s\nor\nmax by (%s) (otelcol_receiver_goproxy_oldest_age_seconds) > %s",
+			expr: fmt.Sprintf("max by (%s) (otelcol_exporter_queue_oldest_age_seconds) > %s\nor\nmax by (%s) (otelcol_receiver_exchange_oldest_age_seconds) > %s",
 				sender, s.seconds(limit), receiver, s.seconds(limit)),
 			lasts:   2 * time.Minute,
 			summary: "The oldest {{ with $labels.exporter }}{{ $labels.data_type }} for the exporter {{ . }}{{ else }}{{ $labels.signal }} of {{ $labels.goproxy_service_name }}{{ end }} on {{ $labels.instance }} have been waiting for {{ $value | humanizeDuration }}",
@@ -83,7 +83,7 @@ func (s Settings) telemetry() []Rule {
 		s.rule(alert{
 			name: "ModtapBacklogFilling", severity: critical, team: teamObservability,
 			expr: fmt.Sprintf("max by (%s) (otelcol_exporter_queue_size / otelcol_exporter_queue_capacity) > 0.8\nor\n"+
-				"max by (job, instance, goproxy_service_name) (otelcol_receiver_goproxy_journal_size_bytes / otelcol_receiver_goproxy_journal_max_size_bytes) > 0.8", sender),
+				"max by (job, instance, goproxy_service_name) (otelcol_receiver_exchange_journal_size_bytes / otelcol_receiver_exchange_journal_max_size_bytes) > 0.8", sender),
 			lasts:   5 * time.Minute,
 			summary: "{{ with $labels.exporter }}The queue of the exporter {{ . }} ({{ $labels.data_type }}){{ else }}The journal of {{ $labels.goproxy_service_name }}{{ end }} on {{ $labels.instance }} is {{ $value | humanizePercentage }} full; what doesn't fit is lost",
 			board:   dashboards.UIDSelf, since: 6 * time.Hour, kept: own,

@@ -10,14 +10,14 @@ import (
 	"github.com/modtap/modtap/dashboards"
 )
 
-const certificate = "goproxy_tls_certificate_expiry_seconds"
+const certificate = "goproxy_tls_certificate_not_after_timestamp_seconds"
 
 func (s Settings) security() File {
 	expires := func(severity string, left time.Duration, keep string) alert {
 		return alert{
 			name: "GoproxyCertificateExpiry", severity: severity, team: teamProxy,
 			// Not scaled: certificates don't know of rehearsals.
-			expr:  fmt.Sprintf("min by (job, server_address, goproxy_listener) (%s) < %.0f%s", certificate, left.Seconds(), keep),
+			expr:  fmt.Sprintf("min by (job, server_address, goproxy_listener) (%s) - time() < %.0f%s", certificate, left.Seconds(), keep),
 			lasts: 10 * time.Minute,
 			summary: `The certificate of {{ with $labels.goproxy_listener }}the {{ . }} listener of {{ end }}{{ with $labels.server_address }}{{ . }}, asked by {{ end }}{{ $labels.job }} ` +
 				`{{ if lt $value 0.0 }}has expired: time left {{ else }}expires in {{ end }}{{ $value | humanizeDuration }}`,

@@ -26,8 +26,8 @@ const (
 func (s Settings) upstreams() File {
 	const by = "job, server_address, goproxy_side"
 	in, longer := s.window(3*time.Minute), s.window(10*time.Minute)
-	open := fmt.Sprintf("max by (job, server_address) (max_over_time(%s[%s])) == 2", circuit, s.window(2*time.Minute))
-	neverClosed := fmt.Sprintf("max by (job, server_address) (min_over_time(%s[%s])) >= 1", circuit, s.window(2*time.Minute))
+	open := fmt.Sprintf("max by (job, server_address) (max_over_time(%s{goproxy_circuit_state=\"open\"}[%s])) == 1", circuit, s.window(2*time.Minute))
+	neverClosed := fmt.Sprintf("min by (job, server_address) (max_over_time(%s{goproxy_circuit_state=\"closed\"}[%s])) == 0", circuit, s.window(2*time.Minute))
 	well := `goproxy_operation!="zip",error_type=""`
 	kept := [][2]string{{"job", "job"}, {"upstream", "server_address"}}
 	return File{Name: "upstreams.yaml", Groups: []Group{{Name: "modtap-upstreams", Interval: s.window(interval / 2), Rules: []Rule{
@@ -57,7 +57,7 @@ func (s Settings) upstreams() File {
 		s.rule(alert{
 			name: "GoproxyCircuitOpen", severity: warning, team: teamProxy,
 			expr: open, lasts: 10 * time.Minute, // a ticket, where GoproxyUpstreamDown doesn't explain it
-			summary: fmt.Sprintf(`{{ $labels.job }} doesn't ask {{ $labels.server_address }}, whose requests failed in a row: its circuit breaker is open on {{ with query (printf "count(%s{job=%%q,server_address=%%q} > 0)" $labels.job $labels.server_address) }}{{ . | first | value | humanize }}{{ else }}0{{ end }} instances`,
+			summary: fmt.Sprintf(`{{ $labels.job }} doesn't ask {{ $labels.server_address }}, whose requests failed in a row: its circuit breaker is open on {{ with query (printf "count(%s{job=%%q,server_address=%%q,goproxy_circuit_state=\"closed\"} == 0)" $labels.job $labels.server_address) }}{{ . | first | value | humanize }}{{ else }}0{{ end }} instances`,
 				circuit),
 			board: dashboards.UIDUpstreams, kept: kept,
 		}),

@@ -31,9 +31,9 @@ func newTelemetry(set exporter.Settings) (*telemetry, error) {
 		name, description string
 	}{
 		{&t.rejected, "rejected", "Documents that Elasticsearch refused for their content."},
-		{&t.lost, "lost", "Refused documents that the dead-letter file doesn't hold, by reason."},
-		{&t.retried, "retried", "Documents that were not taken for now, once for each attempt."},
-		{&t.duplicate, "duplicate", "Documents that were there already, from an attempt whose answer got lost."},
+		{&t.lost, "lost", "Documents that Elasticsearch refused for their content and that the dead-letter file doesn't hold, by reason."},
+		{&t.retried, "retried", "Documents that Elasticsearch did not take for now and that are sent again, once for each attempt."},
+		{&t.duplicate, "duplicate", "Documents that Elasticsearch had already, from an attempt whose answer got lost."},
 	} {
 		var err error
 		*c.counter, err = meter.Int64Counter("otelcol_exporter_elastic_"+c.name+"_documents",

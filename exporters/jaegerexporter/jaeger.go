@@ -55,7 +55,7 @@ func newExporter(cfg *Config, set exporter.Settings) (*jaegerExporter, error) {
 	dropped, err := set.MeterProvider.Meter(scopeName).Int64Counter(
 		"otelcol_exporter_jaeger_dropped_spans",
 		metric.WithUnit("{span}"),
-		metric.WithDescription("Spans that were given up since Jaeger can't take them, by reason."),
+		metric.WithDescription("Spans that the Jaeger exporter gave up since Jaeger can't take them, by reason."),
 	)
 	if err != nil {
 		return nil, err

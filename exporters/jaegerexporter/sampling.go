@@ -48,7 +48,7 @@ func newSampling(cfg *Config, set exporter.Settings, queued exporter.Traces) (*s
 	unsampled, err := set.MeterProvider.Meter(scopeName).Int64Counter(
 		"otelcol_exporter_jaeger_unsampled_spans",
 		metric.WithUnit("{span}"),
-		metric.WithDescription("Spans that Jaeger's sampling strategy didn't ask for and that were not sent."),
+		metric.WithDescription("Spans that the Jaeger exporter did not send since Jaeger's sampling strategy didn't ask for them."),
 	)
 	if err != nil {
 		return nil, err

@@ -56,7 +56,7 @@ func newExporter(cfg *Config, set exporter.Settings) (*jsonLines, error) {
 	repeated, err := set.MeterProvider.Meter(scopeName).Int64Counter(
 		"otelcol_exporter_jsonlines_repeated_documents",
 		metric.WithUnit("{document}"),
-		metric.WithDescription("Documents that were told again and not written again."),
+		metric.WithDescription("Documents that the JSON log was handed twice, after a crash, and holds once."),
 	)
 	if err != nil {
 		return nil, err

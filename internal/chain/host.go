@@ -41,9 +41,8 @@ type Breaker struct {
 	Open time.Duration
 }
 
-// Circuit is the state of a host's circuit breaker, and the value of the metric
-// goproxy.upstream.circuit.state.
-type Circuit int64
+// Circuit is the state of a host's circuit breaker.
+type Circuit uint8
 
 // The states of a circuit breaker.
 const (
@@ -51,6 +50,17 @@ const (
 	HalfOpen                // One request probes.
 	Open                    // None is sent.
 )
+
+// String returns closed, half_open or open.
+func (c Circuit) String() string {
+	switch c {
+	case HalfOpen:
+		return "half_open"
+	case Open:
+		return "open"
+	}
+	return "closed"
+}
 
 // Host is what is known of a host that was asked.
 type Host struct {

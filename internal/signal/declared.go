@@ -25,11 +25,14 @@ const (
 	attrScheme          = string(semconv.URLSchemeKey)
 	attrPath            = string(semconv.URLPathKey)
 	attrURL             = string(semconv.URLFullKey)
+	attrTemplate        = string(semconv.URLTemplateKey)
 	attrErrorType       = string(semconv.ErrorTypeKey)
 	attrServerAddress   = string(semconv.ServerAddressKey)
 	attrServerPort      = string(semconv.ServerPortKey)
 	attrClientAddress   = string(semconv.ClientAddressKey)
 	attrClientPort      = string(semconv.ClientPortKey)
+	attrPeerAddress     = string(semconv.NetworkPeerAddressKey)
+	attrPeerPort        = string(semconv.NetworkPeerPortKey)
 	attrProtocolVersion = string(semconv.NetworkProtocolVersionKey)
 	attrUserAgent       = string(semconv.UserAgentOriginalKey)
 	attrUserName        = string(semconv.UserNameKey)
@@ -67,6 +70,7 @@ const (
 	attrCISystem         = "goproxy.ci.system" // gitlab, github, ...; semconv has no name for it
 	attrUpstream         = "goproxy.upstream"
 	attrUpstreamReason   = "goproxy.upstream.reason"
+	attrCircuitState     = "goproxy.circuit.state" // closed, half_open, open
 	attrUpstreamDirect   = "goproxy.upstream.direct"
 	attrPhase            = "goproxy.phase"               // with a phase's name and .duration below it; ns
 	attrPhaseName        = "goproxy.phase.name"          // of a span or a series
@@ -126,11 +130,11 @@ var (
 	serverDuration = Metric{
 		Name: "http.server.request.duration", Unit: "s", Kind: Histogram, Boundaries: durationBoundaries,
 		Description: "Duration of requests to the observed proxy, from the header's arrival to the last byte of the answer.",
-		Attributes:  []string{attrMethod, attrScheme, attrRoute, attrStatus, attrErrorType, attrOperation, attrCacheResult, attrOutcome},
+		Attributes:  []string{attrMethod, attrScheme, attrProtocolVersion, attrRoute, attrStatus, attrErrorType, attrOperation, attrCacheResult, attrOutcome},
 	}
 	phaseDuration = Metric{
 		Name: "goproxy.phase.duration", Unit: "s", Kind: Histogram, Boundaries: phaseBoundaries,
-		Description: "What the duration of requests to the observed proxy went by with. A request is in one phase at a time, so the sums of all phases make up the sum of durations.",
+		Description: "Time that requests to the observed proxy spent in each phase. A request is in one phase at a time, so the sums of all phases make up the sum of durations.",
 		Attributes:  []string{attrPhaseName, attrOperation},
 	}
 	serverBodySize = Metric{
@@ -157,7 +161,7 @@ var (
 	sessionRequests = Metric{
 		Name: "goproxy.session.requests", Unit: "{request}", Kind: Histogram,
 		Boundaries:  []float64{1, 2, 5, 10, 25, 50, 100, 250, 500, 1000, 2500, 5000, 10000},
-		Description: "Requests of a build session to the observed proxy.",
+		Description: "Number of requests to the observed proxy in each build session.",
 		Attributes:  []string{attrInferred},
 	}
 	toolchainRequests = Metric{
@@ -175,8 +179,8 @@ var (
 		Description: "Body bytes of answers to requests that name a module and weren't redirected elsewhere, by the heaviest modules; the rest is _other.",
 		Attributes:  []string{attrModulePath, attrCacheResult},
 	}
-	clientRequests = Metric{
-		Name: "goproxy.client.requests", Unit: "{request}", Kind: Counter,
+	requests = Metric{
+		Name: "goproxy.requests", Unit: "{request}", Kind: Counter,
 		Description: "Requests to the observed proxy, by the heaviest clients; the rest is _other.",
 		Attributes:  []string{attrClientName},
 	}
@@ -187,16 +191,16 @@ var (
 	}
 	cacheMisses = Metric{
 		Name: "goproxy.cache.misses", Unit: "{request}", Kind: Counter,
-		Description: "Requests that the cache could not answer, by the reason.",
+		Description: "Requests to the observed proxy that its cache could not answer, by the reason.",
 		Attributes:  []string{attrOperation, attrMissReason},
 	}
 	checksumFailures = Metric{
 		Name: "goproxy.checksum.failures", Unit: "{request}", Kind: Counter,
-		Description: "Requests that failed because a module isn't what the checksum database says.",
+		Description: "Requests to the observed proxy that failed because a module isn't what the checksum database says.",
 	}
 	evidenceConflicts = Metric{
 		Name: "goproxy.cache.evidence.conflicts", Unit: "{request}", Kind: Counter,
-		Description: "Requests of which two evidences tell contradicting cache results.",
+		Description: "Requests to the observed proxy for which two sources of evidence name contradicting cache results.",
 	}
 	upstreamFallthroughs = Metric{
 		Name: "goproxy.upstream.fallthroughs", Unit: "{request}", Kind: Counter,
@@ -211,7 +215,7 @@ var (
 	ActiveRequests = Metric{
 		Name: "http.server.active_requests", Unit: "{request}", Kind: UpDownCounter,
 		Description: "Requests to the observed proxy that are being answered now.",
-		Attributes:  []string{attrOperation},
+		Attributes:  []string{attrMethod, attrScheme, attrOperation},
 	}
 	// CacheSize, CacheFiles and CacheEvictions are read from the embedded proxy.
 	CacheSize = Metric{
@@ -226,17 +230,18 @@ var (
 		Name: "goproxy.cache.evictions", Unit: "{file}", Kind: Counter,
 		Description: "Files that the embedded proxy's cache removed to keep its bound.",
 	}
-	// CircuitState is read from the walkers of GOPROXY lists.
+	// CircuitState is read from the walkers of GOPROXY lists, as OpenTelemetry has a state
+	// (https://opentelemetry.io/docs/specs/semconv/how-to-write-conventions/status-metrics/).
 	CircuitState = Metric{
-		Name: "goproxy.upstream.circuit.state", Unit: "{state}", Kind: Gauge,
-		Description: "State of an upstream's circuit breaker: 0 closed, 1 half-open, 2 open.",
-		Attributes:  []string{attrServerAddress},
+		Name: "goproxy.upstream.circuit.state", Unit: "1", Kind: UpDownCounter,
+		Description: "1 for the state that an upstream's circuit breaker is in (closed, half_open or open), 0 for the two others.",
+		Attributes:  []string{attrServerAddress, attrCircuitState},
 	}
-	// CertificateExpiry is read from what upstreams have shown and from the
+	// CertificateNotAfter is read from what upstreams have shown and from the
 	// listeners. It has one of its two attributes.
-	CertificateExpiry = Metric{
-		Name: "goproxy.tls.certificate.expiry", Unit: "s", Kind: Gauge,
-		Description: "Time until a certificate expires, negative afterwards: the one that an upstream showed last, within the last 24 hours, or a listener's own.",
+	CertificateNotAfter = Metric{
+		Name: "goproxy.tls.certificate.not_after.timestamp", Unit: "s", Kind: Gauge,
+		Description: "When a certificate expires, as seconds since 1970: the one that an upstream showed last, within the last 24 hours, or a listener's own.",
 		Attributes:  []string{attrServerAddress, attrListener},
 	}
 )
@@ -245,6 +250,6 @@ var (
 func Declared() []Metric {
 	return []Metric{
 		serverDuration, phaseDuration, serverBodySize, ActiveRequests, clientDuration, clientBodySize, toolchainRequests,
-		moduleRequests, moduleTransferred, clientRequests, sessionDuration, sessionRequests, privateLeaks, cacheMisses, evidenceConflicts, checksumFailures, CacheSize, CacheFiles, CacheEvictions, upstreamFallthroughs, CircuitState, CertificateExpiry,
+		moduleRequests, moduleTransferred, requests, sessionDuration, sessionRequests, privateLeaks, cacheMisses, evidenceConflicts, checksumFailures, CacheSize, CacheFiles, CacheEvictions, upstreamFallthroughs, CircuitState, CertificateNotAfter,
 	}
 }

@@ -77,11 +77,11 @@ func (t *Told) clientName() string {
 }
 
 func (h *hitters) put(start, now pcommon.Timestamp, to pmetric.MetricSlice) {
-	requests := func(v heavy.Value) int64 { return v.Requests }
-	putHeavy(h.modules, moduleRequests, requests, start, now, to)
+	count := func(v heavy.Value) int64 { return v.Requests }
+	putHeavy(h.modules, moduleRequests, count, start, now, to)
 	putHeavy(h.modules, moduleTransferred, func(v heavy.Value) int64 { return v.Bytes }, start, now, to)
-	putHeavy(h.clients, clientRequests, requests, start, now, to)
-	putHeavy(h.toolchains, toolchainRequests, requests, start, now, to)
+	putHeavy(h.clients, requests, count, start, now, to)
+	putHeavy(h.toolchains, toolchainRequests, count, start, now, to)
 }
 
 // heavyValues are the values of a metric's attributes: the key, or the parts of it,

@@ -44,7 +44,7 @@ func TestHeavyHitters(t *testing.T) {
 	assert.Equal(t, map[string]float64{
 		"map[goproxy.client.name:10.0.0.1]": 3,
 		"map[goproxy.client.name:_other]":   2,
-	}, points(md, "goproxy.client.requests", pmetric.MetricTypeSum))
+	}, points(md, "goproxy.requests", pmetric.MetricTypeSum))
 }
 
 func TestClientsWithoutAName(t *testing.T) {
@@ -52,7 +52,7 @@ func TestClientsWithoutAName(t *testing.T) {
 	ask(m, "example.com/a", "", 0)
 	m.Add(tell(modPath, func(b *exchange.Begin, _ *exchange.End) { b.Client.Name = "ci" }))
 	assert.Equal(t, map[string]float64{"map[goproxy.client.name:_unknown]": 1, "map[goproxy.client.name:ci]": 1},
-		points(m.Snapshot(begun), "goproxy.client.requests", pmetric.MetricTypeSum))
+		points(m.Snapshot(begun), "goproxy.requests", pmetric.MetricTypeSum))
 }
 
 func TestASeriesThatLeftIsToldToHaveEnded(t *testing.T) {
@@ -88,7 +88,7 @@ func TestHeavyHittersAreExact(t *testing.T) {
 			continue
 		}
 		md := m.Snapshot(begun)
-		for _, name := range []string{"goproxy.module.requests", "goproxy.client.requests"} {
+		for _, name := range []string{"goproxy.module.requests", "goproxy.requests"} {
 			series := points(md, name, pmetric.MetricTypeSum)
 			require.Len(t, series, 11)
 			var sum float64

@@ -46,6 +46,15 @@ func statusLabel(code int) string {
 	return statuses[code]
 }
 
+// protocolLabel is network.protocol.version; empty: it is none that there is.
+func protocolLabel(version string) string {
+	switch version {
+	case "1.0", "1.1", "2", "3":
+		return version
+	}
+	return ""
+}
+
 // errorLabel is error.type: a word of ours, or a status code.
 func errorLabel(word string) string {
 	if code, err := strconv.Atoi(word); err == nil {

@@ -4,13 +4,18 @@
 package signal
 
 import (
+	"slices"
 	"sync/atomic"
 
 	"go.opentelemetry.io/collector/pdata/pcommon"
 	"go.opentelemetry.io/collector/pdata/pmetric"
 
+	"github.com/modtap/modtap/internal/exchange"
 	"github.com/modtap/modtap/internal/goproxy"
 )
+
+// methodOther is the http.request.method of those that semconv doesn't know.
+const methodOther = "_OTHER"
 
 // Reading is one value of a metric that is read when a snapshot is made and
 // never replayed.
@@ -26,19 +31,48 @@ type Reading struct {
 // snapshot and mustn't block.
 type Reader func() []Reading
 
-// Active counts requests in flight by operation. The zero value is ready for
-// use, from any goroutine.
+// Active counts requests in flight by method, scheme and operation. The zero value is
+// ready for use, from any goroutine.
 type Active struct {
-	counts [16]atomic.Int64 // by goproxy.Operation; there are fewer
+	counts [16][len(methods)][len(schemes)]inFlight // by goproxy.Operation; there are fewer
 }
 
-// Add counts n requests more.
-func (a *Active) Add(op goproxy.Operation, n int64) { a.counts[op].Add(n) }
+type inFlight struct {
+	n    atomic.Int64
+	seen atomic.Bool // there was one
+}
+
+// The values of http.request.method and url.scheme. The first ones have a series before
+// there is a request.
+var (
+	methods = [...]string{"GET", "HEAD", "POST", "PUT", "DELETE", "CONNECT", "OPTIONS", "TRACE", "PATCH", methodOther}
+	schemes = [...]string{"http", "https"}
+)
+
+// Begin counts a request that asks for op, and [Active.End] its end.
+func (a *Active) Begin(b *exchange.Begin, op goproxy.Operation) {
+	at := a.at(b, op)
+	at.n.Add(1)
+	at.seen.Store(true)
+}
+
+// End counts the end of a request.
+func (a *Active) End(b *exchange.Begin, op goproxy.Operation) { a.at(b, op).n.Add(-1) }
+
+// at returns the count of requests like b; a scheme that isn't known is taken for http.
+func (a *Active) at(b *exchange.Begin, op goproxy.Operation) *inFlight {
+	known, _ := method(b.Method)
+	return &a.counts[op][slices.Index(methods[:], known)][max(0, slices.Index(schemes[:], b.Scheme))]
+}
 
 // Total returns how many requests are in flight.
 func (a *Active) Total() (n int64) {
-	for i := range a.counts {
-		n += a.counts[i].Load()
+	for _, op := range goproxy.Operations() {
+		for m := range methods {
+			for s := range schemes {
+				n += a.counts[op][m][s].n.Load()
+			}
+		}
 	}
 	return n
 }
@@ -47,7 +81,15 @@ func (a *Active) Total() (n int64) {
 func (a *Active) Read() []Reading {
 	var out []Reading
 	for _, op := range goproxy.Operations() {
-		out = append(out, Reading{Metric: &ActiveRequests, Values: []string{op.String()}, Value: a.counts[op].Load()})
+		for m := range methods {
+			for s := range schemes {
+				if at := &a.counts[op][m][s]; at.seen.Load() || m == 0 && s == 0 {
+					out = append(out, Reading{
+						Metric: &ActiveRequests, Values: []string{methods[m], schemes[s], op.String()}, Value: at.n.Load(),
+					})
+				}
+			}
+		}
 	}
 	return out
 }

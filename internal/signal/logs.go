@@ -36,7 +36,7 @@ func Logs(r Resource, told []*Told) plog.Logs {
 	rl.SetSchemaUrl(semconv.SchemaURL)
 	r.put(rl.Resource())
 	sl := rl.ScopeLogs().AppendEmpty()
-	sl.Scope().SetName(scopeName)
+	r.putScope(sl.Scope(), scopeName)
 	records := sl.LogRecords()
 	records.EnsureCapacity(len(told))
 	for _, t := range told {

@@ -113,7 +113,7 @@ func (m *Metrics) addServer(t *Told) {
 	b, e, v := t.Begin, t.End, t.Verdict
 	known, _ := method(b.Method)
 	operation, result, outcome := t.Request.Operation.String(), string(v.Result), string(v.Outcome)
-	m.serverDuration.at(known, b.Scheme, t.Request.Route(), statusLabel(e.Status), errorLabel(v.ErrorType), operation, result, outcome).
+	m.serverDuration.at(known, b.Scheme, protocolLabel(b.Protocol), t.Request.Route(), statusLabel(e.Status), errorLabel(v.ErrorType), operation, result, outcome).
 		add(durationBoundaries, exemplar{Value: t.elapsed().Seconds(), At: e.Time, Span: b.Span})
 	m.serverBodySize.at(known, b.Scheme, operation, result, outcome).
 		add(sizeBoundaries, exemplar{Value: float64(e.BodySize), At: e.Time, Span: b.Span})
@@ -152,7 +152,7 @@ func (m *Metrics) Snapshot(now exchange.Time, readers ...Reader) pmetric.Metrics
 	start, at := timestamp(m.start), timestamp(now)
 
 	scope := rm.ScopeMetrics().AppendEmpty()
-	scope.Scope().SetName(scopeName)
+	m.resource.putScope(scope.Scope(), scopeName)
 	histograms := m.histograms()
 	if m.buckets != BucketsNative {
 		for _, f := range histograms {
@@ -168,7 +168,7 @@ func (m *Metrics) Snapshot(now exchange.Time, readers ...Reader) pmetric.Metrics
 	if m.buckets != BucketsClassic {
 		// A scope of its own: one scope can't hold a name in two kinds.
 		exp := rm.ScopeMetrics().AppendEmpty()
-		exp.Scope().SetName(scopeName + "/exponential")
+		m.resource.putScope(exp.Scope(), scopeName+"/exponential")
 		for _, f := range histograms {
 			native(f, start, at, exp.Metrics())
 		}

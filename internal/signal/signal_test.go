@@ -20,7 +20,7 @@ import (
 	"github.com/modtap/modtap/internal/goproxy"
 )
 
-var resource = Resource{ServiceName: "goproxy", InstanceID: "0123", Environment: "test"}
+var resource = Resource{ServiceName: "goproxy", InstanceID: "0123", Environment: "test", Version: "1.2.3"}
 
 const begun exchange.Time = 1_700_000_000_000_000_000
 
@@ -75,6 +75,7 @@ func TestSpans(t *testing.T) {
 		"http.request.method": "GET", "url.path": modPath, "url.scheme": "http", "http.route": "/{module}/@v/{version}.mod",
 		"http.response.status_code": int64(200), "server.address": "proxy.test", "server.port": int64(8081),
 		"client.address": "127.0.0.1", "client.port": int64(40000), "network.protocol.version": "1.1",
+		"network.peer.address": "127.0.0.1", "network.peer.port": int64(40000),
 		"user_agent.original": "Go-http-client/1.1", "http.response.body.size": int64(1000),
 		"goproxy.side": "ingress", "goproxy.operation": "mod", "goproxy.module.path": "github.com/BurntSushi/toml",
 		"goproxy.module.version": "v1.0.0", "goproxy.cache.result": "miss", "goproxy.cache.evidence": "embedded",
@@ -86,7 +87,7 @@ func TestSpans(t *testing.T) {
 	assert.Equal(t, server.TraceID(), client.TraceID())
 	assert.Equal(t, server.SpanID(), client.ParentSpanID())
 	assert.Equal(t, map[string]any{
-		"http.request.method": "GET", "url.full": "https://up.test" + modPath, "server.address": "up.test", "server.port": int64(443),
+		"http.request.method": "GET", "url.full": "https://up.test" + modPath, "url.template": "/{module}/@v/{version}.mod", "server.address": "up.test", "server.port": int64(443),
 		"http.response.status_code": int64(200), "http.response.body.size": int64(900), "goproxy.side": "egress",
 		"goproxy.operation": "mod", "goproxy.module.path": "github.com/BurntSushi/toml", "goproxy.module.version": "v1.0.0",
 	}, client.Attributes().AsRaw())
@@ -189,11 +190,16 @@ func TestMetricsCount(t *testing.T) {
 		e.Status, e.Attempts[0].Status, e.Attempts[0].Error = 502, 0, "connection_refused"
 	}))
 	var active Active
-	active.Add(goproxy.Zip, 2)
-	active.Add(goproxy.Zip, -1)
+	got, head, post := tell(zipPath, nil).Begin, tell(zipPath, nil).Begin, tell(zipPath, nil).Begin
+	head.Method, head.Scheme, post.Method = "HEAD", "https", "BREW"
+	for _, b := range []*exchange.Begin{got, got, head, post} {
+		active.Begin(b, goproxy.Zip)
+	}
+	active.End(got, goproxy.Zip)
+	active.End(post, goproxy.Zip)
 	md := m.Snapshot(begun.Add(time.Minute), active.Read)
 
-	const okZip = "map[goproxy.cache.result:miss goproxy.operation:zip goproxy.outcome:ok http.request.method:GET http.response.status_code:200 http.route:/{module}/@v/{version}.zip url.scheme:http]"
+	const okZip = "map[goproxy.cache.result:miss goproxy.operation:zip goproxy.outcome:ok http.request.method:GET http.response.status_code:200 http.route:/{module}/@v/{version}.zip network.protocol.version:1.1 url.scheme:http]"
 	for _, kind := range []pmetric.MetricType{pmetric.MetricTypeHistogram, pmetric.MetricTypeExponentialHistogram} {
 		got := points(md, "http.server.request.duration", kind)
 		assert.Len(t, got, 3)
@@ -206,7 +212,19 @@ func TestMetricsCount(t *testing.T) {
 	assert.Equal(t, map[string]float64{
 		"map[goproxy.toolchain.arch:amd64 goproxy.toolchain.os:linux goproxy.toolchain.version:go1.26.8]": 1,
 	}, points(md, "goproxy.toolchain.requests", pmetric.MetricTypeSum), "one per download, none for a HEAD")
-	assert.InDelta(t, 1, points(md, "http.server.active_requests", pmetric.MetricTypeSum)["map[goproxy.operation:zip]"], 0)
+	running := points(md, "http.server.active_requests", pmetric.MetricTypeSum)
+	assert.Len(t, running, len(goproxy.Operations())+2, "what was seen, and each operation before there is a request")
+	for labels, want := range map[string]float64{
+		"map[goproxy.operation:zip http.request.method:GET url.scheme:http]":    1,
+		"map[goproxy.operation:zip http.request.method:HEAD url.scheme:https]":  1,
+		"map[goproxy.operation:zip http.request.method:_OTHER url.scheme:http]": 0,
+		"map[goproxy.operation:list http.request.method:GET url.scheme:http]":   0,
+	} {
+		n, shown := running[labels]
+		assert.True(t, shown, labels)
+		assert.InDelta(t, want, n, 0, labels)
+	}
+	assert.Equal(t, int64(2), active.Total())
 }
 
 func TestEveryDeclaredMetricMoves(t *testing.T) {
@@ -222,7 +240,7 @@ func TestEveryDeclaredMetricMoves(t *testing.T) {
 		return []Reading{{Metric: &CacheSize, Value: 1}, {Metric: &CacheFiles, Value: 1}, {Metric: &CacheEvictions, Value: 1}}
 	}
 	upstreams := func() []Reading {
-		return []Reading{{Metric: &CircuitState, Values: []string{"up.test"}}, {Metric: &CertificateExpiry, Values: []string{"", "ingress"}, Value: 1}}
+		return []Reading{{Metric: &CircuitState, Values: []string{"up.test", "open"}}, {Metric: &CertificateNotAfter, Values: []string{"", "ingress"}, Value: 1}}
 	}
 	m.Add(tell(modPath, func(_ *exchange.Begin, e *exchange.End) { e.Leak = "*.corp.example" }))
 	m.Add(tell(modPath, withPhases))
@@ -355,4 +373,32 @@ func TestAttemptThatFellThrough(t *testing.T) {
 	})}).ResourceSpans().At(0).ScopeSpans().At(0).Spans().At(1)
 	assert.Equal(t, "fall_through", span.Attributes().AsRaw()["goproxy.outcome"])
 	assert.Equal(t, ptrace.StatusCodeUnset, span.Status().Code())
+}
+
+// TestPeerOfOthers: an address without a port is a hash, or one that a proxy tells.
+func TestPeerOfOthers(t *testing.T) {
+	attributes := Traces(resource, []*Told{tell(modPath, func(b *exchange.Begin, _ *exchange.End) { b.Client.Port = 0 })}).
+		ResourceSpans().At(0).ScopeSpans().At(0).Spans().At(0).Attributes().AsRaw()
+	assert.Equal(t, "127.0.0.1", attributes["client.address"])
+	assert.NotContains(t, attributes, "network.peer.address")
+	assert.NotContains(t, attributes, "network.peer.port")
+}
+
+func TestScopes(t *testing.T) {
+	batch := []*Told{tell(modPath, nil)}
+	m := NewMetrics(resource, BucketsBoth, begun)
+	m.Add(batch[0])
+	var scopes []pcommon.InstrumentationScope
+	scopes = append(scopes, Traces(resource, batch).ResourceSpans().At(0).ScopeSpans().At(0).Scope())
+	scopes = append(scopes, Logs(resource, batch).ResourceLogs().At(0).ScopeLogs().At(0).Scope())
+	for _, sm := range m.Snapshot(begun).ResourceMetrics().At(0).ScopeMetrics().All() {
+		scopes = append(scopes, sm.Scope())
+	}
+	var names []string
+	for _, s := range scopes {
+		assert.Equal(t, "1.2.3", s.Version(), s.Name())
+		names = append(names, s.Name())
+	}
+	const name = "github.com/modtap/modtap"
+	assert.Equal(t, []string{name, name, name, name + "/exponential"}, names)
 }

@@ -54,6 +54,7 @@ var resourceAttributes = []Attribute{
 var metricAttributes = []Attribute{
 	{Name: attrClientName, Type: String, Meaning: "Who asks: a client's name or address, one of the heaviest, else `_other`."},
 	{Name: attrListener, Type: String, Meaning: "`ingress` or `egress`."},
+	{Name: attrCircuitState, Type: String, Meaning: "State of an upstream's circuit breaker: `closed`, `half_open` or `open`."},
 	{Name: attrToolchainVersion, Type: String, Meaning: "Version of the Go toolchain, else `_other`."},
 	{Name: attrToolchainOS, Type: String, Meaning: "Operating system of the toolchain, from go's list, else `_other`."},
 	{Name: attrToolchainArch, Type: String, Meaning: "Architecture of the toolchain, from go's list, else `_other`."},

@@ -19,6 +19,19 @@ var clientAttributes = []Attribute{
 		from: onExchange(func(t *Told) value { return positive(int64(t.Begin.Client.Port)) }),
 	},
 	{
+		Name: attrPeerAddress, Type: String, Meaning: "The other end of the connection, where that is the client itself.",
+		from: sources{server: func(t *Told) value {
+			if t.Begin.Client.Port == 0 {
+				return value{} // a hash, or what a proxy tells
+			}
+			return text(t.Begin.Client.Address)
+		}},
+	},
+	{
+		Name: attrPeerPort, Type: Int, Meaning: "Port of `network.peer.address`.",
+		from: sources{server: func(t *Told) value { return positive(int64(t.Begin.Client.Port)) }},
+	},
+	{
 		Name: attrUserName, Type: String, Meaning: "Who the client says to be, or the keyed hash of that.",
 		from: onExchange(func(t *Told) value { return text(t.Begin.Client.Name) }).
 			onSession(func(s *session.Closed) value { return text(s.Client.Name) }),

@@ -54,6 +54,10 @@ var httpAttributes = []Attribute{
 		from: sources{}.onAttempt(func(a *attempt) value { return text(a.URL) }),
 	},
 	{
+		Name: attrTemplate, Type: String, Meaning: "Form of the path in `url.full`, as in `http.route`.",
+		from: sources{client: func(a *attempt) value { return text(a.request.Route()) }},
+	},
+	{
 		Name: attrServerAddress, Type: String, Meaning: "Host that the request was sent to: the proxy's own, or an upstream's.",
 		from: sources{server: func(t *Told) value { return text(t.Begin.ServerAddress) }}.
 			onAttempt(func(a *attempt) value { return text(a.Address) }),

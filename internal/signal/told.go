@@ -4,6 +4,8 @@
 package signal
 
 import (
+	"slices"
+
 	"go.opentelemetry.io/collector/pdata/pcommon"
 
 	"github.com/modtap/modtap/internal/cache"
@@ -48,20 +50,26 @@ type Resource struct {
 	InstanceID string
 	// Environment is deployment.environment.name. Empty: not told.
 	Environment string
+	// Version is Modtap's own, which observes: that of the scope. Empty: not told.
+	Version string
 }
 
 var resourceLines = lines(func(s *sources) func(*Resource) value { return s.resource })
 
 func (r Resource) put(to pcommon.Resource) { put(resourceLines, &r, to.Attributes()) }
 
+func (r Resource) putScope(to pcommon.InstrumentationScope, name string) {
+	to.SetName(name)
+	to.SetVersion(r.Version)
+}
+
 // method returns the method as semconv wants it and, where that is _OTHER, as it
 // was sent (https://opentelemetry.io/docs/specs/semconv/http/http-spans/).
 func method(sent string) (known, original string) {
-	switch sent {
-	case "GET", "HEAD", "POST", "PUT", "DELETE", "CONNECT", "OPTIONS", "TRACE", "PATCH":
+	if slices.Contains(methods[:], sent) && sent != methodOther {
 		return sent, ""
 	}
-	return "_OTHER", sent
+	return methodOther, sent
 }
 
 func timestamp(t exchange.Time) pcommon.Timestamp { return pcommon.Timestamp(t) }

@@ -25,7 +25,7 @@ func Traces(r Resource, told []*Told) ptrace.Traces {
 	rs.SetSchemaUrl(semconv.SchemaURL)
 	r.put(rs.Resource())
 	ss := rs.ScopeSpans().AppendEmpty()
-	ss.Scope().SetName(scopeName)
+	r.putScope(ss.Scope(), scopeName)
 	spans := ss.Spans()
 	for _, t := range told {
 		if t.Session != nil {
@@ -122,7 +122,7 @@ func putSpan(to ptrace.Span, s exchange.Span) {
 
 // spanName follows https://opentelemetry.io/docs/specs/semconv/http/http-spans/#name.
 func spanName(method, route string) string {
-	if method == "_OTHER" {
+	if method == methodOther {
 		method = "HTTP"
 	}
 	if route == "" {

@@ -150,7 +150,7 @@ func (b *batches) lose(n int, err error) {
 	b.self.dropped(int64(n), b.name, reasonRefused)
 	if !b.failing {
 		b.failing = true
-		b.log.Error("telemetry lost; the metric otelcol_receiver_goproxy_lost counts how much",
+		b.log.Error("telemetry lost; the metric otelcol_receiver_exchange_lost counts how much",
 			zap.String("signal", b.name), zap.String("reason", reasonRefused), zap.Error(err))
 	}
 }

@@ -66,6 +66,8 @@ type Settings struct {
 	Report func(error)
 	// Consumers are where the signals go.
 	Consumers Consumers
+	// Receiver names, in the engine's own metrics, the receiver that captures.
+	Receiver component.ID
 	// Telemetry is for the engine's own log and metrics.
 	Telemetry component.TelemetrySettings
 }
@@ -134,7 +136,7 @@ func New(s Settings) (*Engine, error) {
 	}
 	e.run = runID(e.began)
 	var err error
-	if e.self, err = newSelfMetrics(s.Telemetry, s.Resource.ServiceName); err != nil {
+	if e.self, err = newSelfMetrics(&s); err != nil {
 		return nil, fmt.Errorf("own metrics: %w", err)
 	}
 	e.judging = s.judging().encode()
@@ -245,7 +247,7 @@ func (e *Engine) Begin(b *exchange.Begin, op goproxy.Operation) {
 	b.ID = e.ids.Add(1)
 	b.Time = e.now()
 	if b.Side == exchange.Ingress {
-		e.active.Add(op, 1)
+		e.active.Begin(b, op)
 	}
 	buf := buffers.Get().(*[]byte)
 	*buf = exchange.AppendBegin((*buf)[:0], b)
@@ -259,7 +261,7 @@ func (e *Engine) End(b *exchange.Begin, op goproxy.Operation, end *exchange.End)
 	end.ID = b.ID
 	end.Time = e.now()
 	if b.Side == exchange.Ingress {
-		e.active.Add(op, -1)
+		e.active.End(b, op)
 	}
 	buf := buffers.Get().(*[]byte)
 	*buf = exchange.AppendEnd((*buf)[:0], end)

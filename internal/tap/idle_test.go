@@ -60,11 +60,11 @@ func ages(t *testing.T, telemetry *componenttest.Telemetry) map[string]float64 {
 		require.NoError(t, err)
 		return m.Data
 	}
-	for _, p := range of("otelcol_receiver_goproxy_waiting").(metricdata.Gauge[int64]).DataPoints {
+	for _, p := range of("otelcol_receiver_exchange_waiting").(metricdata.Gauge[int64]).DataPoints {
 		assert.Zero(t, p.Value)
 	}
 	out := map[string]float64{}
-	for _, p := range of("otelcol_receiver_goproxy_oldest_age").(metricdata.Gauge[float64]).DataPoints {
+	for _, p := range of("otelcol_receiver_exchange_oldest_age").(metricdata.Gauge[float64]).DataPoints {
 		signal, _ := p.Attributes.Value("signal")
 		out[signal.AsString()] = p.Value
 	}

@@ -7,7 +7,6 @@ import (
 	"context"
 	"time"
 
-	"go.opentelemetry.io/collector/component"
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/metric"
 
@@ -16,10 +15,10 @@ import (
 
 // selfMetrics are the engine's own metrics.
 type selfMetrics struct {
-	service attribute.KeyValue // of the observed proxy; service.name is Modtap's own
-	meter   metric.Meter
-	lost    metric.Int64Counter
-	stop    func() error // ends the reading of the gauges; nil: they aren't read
+	of    []attribute.KeyValue // the receiver, and the observed proxy: service.name is Modtap's own
+	meter metric.Meter
+	lost  metric.Int64Counter
+	stop  func() error // ends the reading of the gauges; nil: they aren't read
 }
 
 // Why something is lost.
@@ -29,58 +28,63 @@ const (
 	reasonDamaged = "damaged" // places in the journal; how many records stood there can't be known
 )
 
-func newSelfMetrics(t component.TelemetrySettings, service string) (*selfMetrics, error) {
-	meter := t.MeterProvider.Meter("github.com/modtap/modtap/internal/tap")
-	lost, err := meter.Int64Counter("otelcol_receiver_goproxy_lost",
-		metric.WithDescription("Exchanges, or records of them in the journal, that weren't told."),
+func newSelfMetrics(s *Settings) (*selfMetrics, error) {
+	meter := s.Telemetry.MeterProvider.Meter("github.com/modtap/modtap/internal/tap")
+	lost, err := meter.Int64Counter("otelcol_receiver_exchange_lost",
+		metric.WithDescription("Exchanges that a receiver captured and that never reached the exporters of a signal, by reason: refused by them; full, as the journal had no room; damaged, which counts places in the journal, as how many exchanges stood there can't be known."),
 		metric.WithUnit("{exchange}"))
-	s := &selfMetrics{service: attribute.String("goproxy.service.name", service), meter: meter, lost: lost}
+	m := &selfMetrics{meter: meter, lost: lost, of: []attribute.KeyValue{
+		attribute.Stringer("receiver", s.Receiver), attribute.String("goproxy.service.name", s.Resource.ServiceName),
+	}}
 	if err == nil { // an alert can be checked before there is a loss
 		for _, name := range []string{"traces", "logs"} {
-			s.dropped(0, name, reasonRefused)
+			m.dropped(0, name, reasonRefused)
 		}
-		s.dropped(0, "journal", reasonFull)
-		s.dropped(0, "journal", reasonDamaged)
+		m.dropped(0, "journal", reasonFull)
+		m.dropped(0, "journal", reasonDamaged)
 	}
-	return s, err
+	return m, err
 }
 
 // dropped counts what one signal lost and why.
 func (s *selfMetrics) dropped(n int64, signal, reason string) {
-	s.lost.Add(context.Background(), n, metric.WithAttributes(s.service,
-		attribute.String("signal", signal), attribute.String("reason", reason)))
+	s.lost.Add(context.Background(), n, s.with(attribute.String("signal", signal), attribute.String("reason", reason)))
+}
+
+func (s *selfMetrics) with(more ...attribute.KeyValue) metric.MeasurementOption {
+	return metric.WithAttributes(append(more, s.of...)...)
 }
 
 // read begins to read the journal's size, and how much of each signal waits and
 // for how long.
 func (s *selfMetrics) read(j journal.Journal, queues map[string]*queue) error {
-	size, err := s.meter.Int64ObservableGauge("otelcol_receiver_goproxy_journal_size",
-		metric.WithDescription("Bytes that the journal's records take."), metric.WithUnit("By"))
+	size, err := s.meter.Int64ObservableGauge("otelcol_receiver_exchange_journal_size",
+		metric.WithDescription("Bytes that the records in a receiver's journal take: of exchanges that not every signal's exporters were handed yet."), metric.WithUnit("By"))
 	if err != nil {
 		return err
 	}
-	limit, err := s.meter.Int64ObservableGauge("otelcol_receiver_goproxy_journal_max_size",
-		metric.WithDescription("Bytes that they may take."), metric.WithUnit("By"))
+	limit, err := s.meter.Int64ObservableGauge("otelcol_receiver_exchange_journal_max_size",
+		metric.WithDescription("Bytes that the records in a receiver's journal may take; beyond, the oldest ones are lost."), metric.WithUnit("By"))
 	if err != nil {
 		return err
 	}
-	waiting, err := s.meter.Int64ObservableGauge("otelcol_receiver_goproxy_waiting",
-		metric.WithDescription("Exchanges and sessions that wait to be handed to a signal's exporters."), metric.WithUnit("{exchange}"))
+	waiting, err := s.meter.Int64ObservableGauge("otelcol_receiver_exchange_waiting",
+		metric.WithDescription("Exchanges and build sessions of a receiver that wait to be handed to a signal's exporters."), metric.WithUnit("{exchange}"))
 	if err != nil {
 		return err
 	}
-	age, err := s.meter.Float64ObservableGauge("otelcol_receiver_goproxy_oldest_age",
-		metric.WithDescription("How long ago the oldest of them ended."), metric.WithUnit("s"))
+	age, err := s.meter.Float64ObservableGauge("otelcol_receiver_exchange_oldest_age",
+		metric.WithDescription("How long ago the oldest exchange or build session ended that waits to be handed to a signal's exporters; 0 if none waits."), metric.WithUnit("s"))
 	if err != nil {
 		return err
 	}
-	own := metric.WithAttributes(s.service)
+	own := s.with()
 	registration, err := s.meter.RegisterCallback(func(_ context.Context, o metric.Observer) error {
 		status := j.Status()
 		o.ObserveInt64(size, status.Size, own)
 		o.ObserveInt64(limit, status.MaxSize, own)
 		for name, q := range queues {
-			attributes := metric.WithAttributes(s.service, attribute.String("signal", name))
+			attributes := s.with(attribute.String("signal", name))
 			n, oldest := q.waiting()
 			o.ObserveInt64(waiting, int64(n), attributes)
 			seconds := 0.0

@@ -54,7 +54,7 @@ func unpack(t *testing.T, name string) string {
 // lost returns what the engine counted as lost.
 func lost(t *testing.T, telemetry *componenttest.Telemetry) (n int64) {
 	t.Helper()
-	m, err := telemetry.GetMetric("otelcol_receiver_goproxy_lost")
+	m, err := telemetry.GetMetric("otelcol_receiver_exchange_lost")
 	require.NoError(t, err)
 	for _, v := range sumOf(t, m) {
 		n += v

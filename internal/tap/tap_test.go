@@ -205,7 +205,7 @@ func TestLossIsCounted(t *testing.T) {
 			request(e, exchange.Hit)
 			request(e, exchange.Hit)
 			e.Shutdown(context.Background())
-			m, err := tel.GetMetric("otelcol_receiver_goproxy_lost")
+			m, err := tel.GetMetric("otelcol_receiver_exchange_lost")
 			require.NoError(t, err)
 			var lost int64
 			for _, p := range sumOf(t, m) {

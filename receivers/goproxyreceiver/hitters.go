@@ -12,7 +12,7 @@ import (
 )
 
 // HeavyHittersConfig bounds the series of goproxy.module.requests,
-// goproxy.module.transferred and goproxy.client.requests.
+// goproxy.module.transferred and goproxy.requests.
 type HeavyHittersConfig struct {
 	// Modules is how many modules, the heaviest, have series of their own; the rest
 	// is counted as _other. Zero: all are. Default: 100.

@@ -133,5 +133,5 @@ func TestRedirectIsToldAsOne(t *testing.T) {
 	assert.NotContains(t, text, "goproxy.module.requests")
 	assert.NotContains(t, text, "goproxy.module.transferred")
 	assert.NotContains(t, text, "secret")
-	assert.Contains(t, text, "goproxy.client.requests")
+	assert.Contains(t, text, "goproxy.requests")
 }

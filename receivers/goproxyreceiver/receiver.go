@@ -109,7 +109,7 @@ func (r *goproxyReceiver) newEngine(sessions *session.Table) (*tap.Engine, error
 		return nil, dirError(r.cfg.DataDir, err)
 	}
 	engine, err := tap.New(tap.Settings{
-		Resource:     signal.Resource{ServiceName: r.cfg.ServiceName, InstanceID: r.state.instance, Environment: r.cfg.Environment},
+		Resource:     signal.Resource{ServiceName: r.cfg.ServiceName, InstanceID: r.state.instance, Environment: r.cfg.Environment, Version: r.settings.BuildInfo.Version},
 		Settle:       r.cfg.Settle,
 		Hold:         r.cfg.Hold,
 		Buckets:      r.cfg.Histograms,
@@ -122,6 +122,7 @@ func (r *goproxyReceiver) newEngine(sessions *session.Table) (*tap.Engine, error
 		HeavyHitters: r.cfg.HeavyHitters.settings(),
 		Readers:      []signal.Reader{r.readCache, r.readUpstreams},
 		Consumers:    r.consumers,
+		Receiver:     r.settings.ID,
 		Telemetry:    r.settings.TelemetrySettings,
 	})
 	if err != nil {

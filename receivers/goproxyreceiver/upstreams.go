@@ -170,25 +170,35 @@ func (r *goproxyReceiver) readUpstreams() []signal.Reading {
 	var out []signal.Reading
 	for _, h := range r.upstreams.hosts() {
 		if len(r.upstreams.chains) > 0 {
-			out = append(out, signal.Reading{Metric: &signal.CircuitState, Values: []string{h.Address}, Value: int64(h.Circuit)})
+			out = append(out, circuit(&h)...)
 		}
 		if !h.Expiry.IsZero() {
-			out = append(out, expires(h.Address, "", h.Expiry))
+			out = append(out, notAfter(h.Address, "", h.Expiry))
 		}
 	}
 	for _, l := range r.listeners {
 		if at, ok := l.expiry(); ok {
-			out = append(out, expires("", l.side.String(), at))
+			out = append(out, notAfter("", l.side.String(), at))
 		}
 	}
 	return out
 }
 
-func expires(address, listener string, at time.Time) signal.Reading {
-	return signal.Reading{
-		Metric: &signal.CertificateExpiry, Values: []string{address, listener},
-		Value: int64(time.Until(at) / time.Second),
+// circuit returns a reading for each state that a circuit breaker can be in.
+func circuit(h *chain.Host) []signal.Reading {
+	var out []signal.Reading
+	for _, state := range []chain.Circuit{chain.Closed, chain.HalfOpen, chain.Open} {
+		r := signal.Reading{Metric: &signal.CircuitState, Values: []string{h.Address, state.String()}}
+		if state == h.Circuit {
+			r.Value = 1
+		}
+		out = append(out, r)
 	}
+	return out
+}
+
+func notAfter(address, listener string, at time.Time) signal.Reading {
+	return signal.Reading{Metric: &signal.CertificateNotAfter, Values: []string{address, listener}, Value: at.Unix()}
 }
 
 // expiry is when the certificate that clients are shown now expires.

@@ -49,6 +49,7 @@ func TestImage(t *testing.T) {
 	assert.Equal(t, made.env["MODTAP_DATA"], made.volumes[0])
 	assert.Equal(t, "SIGTERM", made.stopSignal)
 	assert.Equal(t, "1.2.3-test", made.labels["org.opencontainers.image.version"])
+	assert.Equal(t, "0123abc", made.labels["org.opencontainers.image.revision"])
 	for _, label := range []string{"title", "description", "url", "source", "documentation", "licenses"} {
 		assert.NotEmpty(t, made.labels["org.opencontainers.image."+label], label)
 	}
@@ -143,6 +144,8 @@ func TestContainer(t *testing.T) {
 	download(t, "http://"+at["MODTAP_LISTEN"], requiring(module), "GOSUMDB=off")
 	counted := settled(t, "http://"+at["MODTAP_METRICS_LISTEN"]+"/metrics", 3)
 	t.Logf("counted on /metrics: %v", counted)
+	_, page := get(t, "http://"+at["MODTAP_METRICS_LISTEN"]+"/metrics")
+	assert.Contains(t, string(page), `,revision="0123abc",version="1.2.3-test"} 1`)
 	assert.Positive(t, counted["miss"])
 
 	began := time.Now()

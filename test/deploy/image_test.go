@@ -55,7 +55,7 @@ func build(dockerfile, context, dir string) (*image, error) {
 		return nil, err
 	}
 	b := &builder{context: context, ignored: ignored, roots: map[string]string{}, args: map[string]string{
-		"BUILDPLATFORM": "linux/" + runtime.GOARCH, "TARGETOS": "linux", "TARGETARCH": runtime.GOARCH, "VERSION": "1.2.3-test",
+		"BUILDPLATFORM": "linux/" + runtime.GOARCH, "TARGETOS": "linux", "TARGETARCH": runtime.GOARCH, "VERSION": "1.2.3-test", "REVISION": "0123abc",
 	}}
 	var made *image
 	for n, s := range stages {

@@ -164,21 +164,21 @@ func TestElementsDieAndComeBack(t *testing.T) {
 	loads[0].run(alone, a.origin, paths, done, &wg)
 	loads[1].run(piped, a.origin, paths, done, &wg)
 
-	const state = "goproxy_upstream_circuit_state{"
-	both := func(want float64) {
-		alone.until(state, want)
-		piped.until(state, want)
+	both := func(state string) {
+		for _, m := range []*modtap{alone, piped} {
+			m.until(`goproxy_upstream_circuit_state{goproxy_circuit_state="`+state+`"`, 1)
+		}
 	}
-	both(0)
+	both("closed")
 	time.Sleep(time.Second)
 	a.die()
-	both(2)
+	both("open")
 	time.Sleep(3 * time.Second) // a probe fails meanwhile
 	a.silent.Store(int64(4 * time.Second))
 	a.revive()
-	both(1)
+	both("half_open")
 	a.silent.Store(0)
-	both(0)
+	both("closed")
 	before := loads[0].cold.Load()
 	assert.Eventually(t, func() bool { return loads[0].cold.Load() > before+10 }, time.Minute, 10*time.Millisecond, "it is asked again")
 	close(done)
@@ -275,13 +275,14 @@ func TestSecuredUpstream(t *testing.T) {
 		assert.NotContains(t, string(text), secret)
 	}
 	m.settled(2)
-	expiry := regexp.MustCompile(`(?m)^goproxy_tls_certificate_expiry_seconds\{.*(listener|address)="(.*?)".*\} (\S+)`)
+	notAfter := regexp.MustCompile(`(?m)^goproxy_tls_certificate_not_after_timestamp_seconds\{.*(listener|address)="(.*?)".*\} (\S+)`)
 	assert.Eventually(t, func() bool {
 		_, page := get(t, "http://"+m.metrics+"/metrics")
 		of := map[string]bool{}
-		for _, series := range expiry.FindAllSubmatch(page, -1) {
-			left, err := strconv.ParseFloat(string(series[3]), 64)
-			of[string(series[2])] = err == nil && left > 3000 && left <= 3600 // selfSigned's are good for an hour
+		for _, series := range notAfter.FindAllSubmatch(page, -1) {
+			at, err := strconv.ParseFloat(string(series[3]), 64)
+			left := time.Until(time.Unix(int64(at), 0))
+			of[string(series[2])] = err == nil && left > 50*time.Minute && left <= time.Hour // selfSigned's are good for an hour
 		}
 		return maps.Equal(of, map[string]bool{"ingress": true, "127.0.0.1": true})
 	}, time.Minute, 100*time.Millisecond)

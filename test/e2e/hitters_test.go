@@ -30,7 +30,7 @@ func TestHeavyHitters(t *testing.T) {
 	}
 	m.until("goproxy_module_requests_total{", modules*each)
 	m.until("goproxy_module_transferred_bytes_total{", bytes)
-	m.until(`goproxy_client_requests_total{goproxy_client_name="127.0.0.1"`, modules*each)
+	m.until(`goproxy_requests_total{goproxy_client_name="127.0.0.1"`, modules*each)
 	_, page := get(t, "http://"+m.metrics+"/metrics")
 	paths := map[string]bool{}
 	for _, found := range modulePathLabel.FindAllSubmatch(page, -1) {

@@ -86,7 +86,7 @@ func TestNothingElseListens(t *testing.T) {
 	m := start(t, []string{"MODTAP_EGRESS_UPSTREAM=off"})
 	_, page := get(t, "http://"+m.metrics+"/metrics")
 	assert.Contains(t, string(page), "otelcol_process_uptime")
-	assert.Contains(t, string(page), "\notelcol_receiver_goproxy_lost_total{", "shown before there is a loss")
+	assert.Contains(t, string(page), "\notelcol_receiver_exchange_lost_total{", "shown before there is a loss")
 	_, err := net.DialTimeout("tcp", "127.0.0.1:8888", time.Second)
 	assert.Error(t, err)
 }

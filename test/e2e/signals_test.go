@@ -50,7 +50,7 @@ func TestEveryMetricMoves(t *testing.T) {
 		_, embedded := get(t, "http://"+cached.metrics+"/metrics")
 		_, listener := get(t, "http://"+secured.metrics+"/metrics")
 		after = string(page) + string(embedded) + string(listener)
-		return strings.Contains(after, toolchain) && strings.Contains(after, "\ngoproxy_tls_certificate_expiry_seconds{") && strings.Contains(after, "\ngoproxy_cache_misses_total{") &&
+		return strings.Contains(after, toolchain) && strings.Contains(after, "\ngoproxy_tls_certificate_not_after_timestamp_seconds{") && strings.Contains(after, "\ngoproxy_cache_misses_total{") &&
 			strings.Contains(after, "\ngoproxy_session_requests_count{") // an idle gap later
 	}, time.Minute, 100*time.Millisecond)
 	readme, err := os.ReadFile(filepath.Join("..", "..", "README.md"))
@@ -74,7 +74,7 @@ func TestEveryMetricMoves(t *testing.T) {
 	active := func() string {
 		_, page := get(t, "http://"+m.metrics+"/metrics")
 		for line := range strings.Lines(string(page)) {
-			if strings.HasPrefix(line, `http_server_active_requests{goproxy_operation="zip"`) {
+			if strings.HasPrefix(line, `http_server_active_requests{goproxy_operation="zip",http_request_method="GET"`) {
 				return strings.TrimSpace(line[strings.LastIndex(line, " "):])
 			}
 		}

@@ -349,7 +349,7 @@ func TestFaultThatPasses(t *testing.T) {
 			for line := range strings.Lines(string(page)) {
 				name, _, _ := strings.Cut(line, "{")
 				switch name {
-				case "otelcol_exporter_dropped_items_total", "otelcol_receiver_goproxy_lost_total",
+				case "otelcol_exporter_dropped_items_total", "otelcol_receiver_exchange_lost_total",
 					"otelcol_exporter_send_failed_log_records_total":
 					assert.True(t, strings.HasSuffix(line, " 0\n"), line)
 				}

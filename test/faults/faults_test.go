@@ -71,7 +71,7 @@ func TestFaults(t *testing.T) {
 const flipped = 50
 
 // lost is the counter of what never left Modtap.
-const lost = "otelcol_receiver_goproxy_lost"
+const lost = "otelcol_receiver_exchange_lost"
 
 // afterHold are the exact losses of a fault that, in its full form, lasts longer
 // than a batch is tried again.

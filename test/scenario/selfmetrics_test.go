@@ -26,7 +26,7 @@ func (r *rehearsal) selfMetrics(t *testing.T) {
 	emitted, err := dashboards.Emitted()
 	require.NoError(t, err)
 	labels := map[string]map[string]bool{}
-	for _, e := range p.evaluate(t, `{__name__=~"otelcol_.+|go_.+|process_.+"}`, true) {
+	for _, e := range p.evaluate(t, `{__name__=~"otelcol_.+|modtap_.+|go_.+|process_.+"}`, true) {
 		name := e.Metric["__name__"]
 		if emitted[name].Declared != "" || len(e.Histograms) > 0 {
 			continue
