@@ -4,10 +4,15 @@ TOOLS  = $(GO) tool -modfile=tools.mod
 # The renderer of pictures has one goroutine, and would draw for minutes under the race detector.
 UNIT   = $$($(GO) list ./... | grep -v -e /test/ -e /dashboards/picture)
 
-.PHONY: test run check generate backends bench binary
+.PHONY: test quick run check generate backends bench binary
 
 # All checks and tests. The last lines are the test runner's own.
 test: check unit e2e
+
+# What needs neither a server nor a C compiler, in a minute or two: while working on the code.
+quick:
+	$(GO) vet ./...
+	$(GO) test -short $(UNIT)
 
 # The main job: a caching Go module proxy with telemetry.
 run:

@@ -26,12 +26,12 @@ import (
 
 // TestServers runs every query and every aggregation of each target's file on a real server with what real Modtaps have sent there.
 func TestServers(t *testing.T) {
+	jaeger := backends.Jaeger(t)
 	binary := build(t)
 	servers := map[string]func(testing.TB) *backends.ElasticsearchServer{
 		"kibana.ndjson":     backends.Elasticsearch,
 		"opensearch.ndjson": backends.OpenSearch,
 	}
-	jaeger := backends.Jaeger(t)
 	for _, target := range Targets() {
 		t.Run(target.Name, func(t *testing.T) {
 			s := &server{t: t, url: servers[target.File](t).URL, jaeger: jaeger.URL}

@@ -166,6 +166,9 @@ func TestDirectWithoutItsSystem(t *testing.T) {
 
 // TestDirectOfOtherSystems: where the repository answers, it is believed.
 func TestDirectOfOtherSystems(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it needs the version control systems")
+	}
 	dir := t.TempDir()
 	run := func(in, name string, args ...string) {
 		cmd := exec.CommandContext(t.Context(), name, args...)

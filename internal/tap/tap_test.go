@@ -319,6 +319,9 @@ func sumOf(t *testing.T, m metricdata.Metrics) (values []int64) {
 // flat and at most N+1 module values, and the increases add up exactly.
 func TestMillionRequests(t *testing.T) {
 	const total, distinct, chunk = 1_000_000, 200_000, 20_000
+	if testing.Short() {
+		t.Skip("it takes its time")
+	}
 	var mu sync.Mutex
 	var last pmetric.Metrics
 	sink, err := consumer.NewMetrics(func(_ context.Context, md pmetric.Metrics) error {

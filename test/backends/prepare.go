@@ -63,6 +63,7 @@ func Tool(tb testing.TB, command string) string {
 
 func toolPath(tb TB, title string, t tool) string {
 	tb.Helper()
+	quick(tb)
 	path, err := t.path(tb.Context())
 	if err != nil {
 		refuse(tb, os.Stderr, title, err)
@@ -73,11 +74,20 @@ func toolPath(tb TB, title string, t tool) string {
 // need returns the server's directory; what is missing ends the test.
 func need(tb TB, r recipe) string {
 	tb.Helper()
+	quick(tb)
 	dir, err := r.prepare(tb.Context())
 	if err != nil {
 		refuse(tb, os.Stderr, r.title, err)
 	}
 	return dir
+}
+
+// quick ends a test that needs what go test -short does without: servers and tools.
+func quick(tb TB) {
+	tb.Helper()
+	if testing.Short() {
+		tb.SkipNow()
+	}
 }
 
 // refuse ends a test whose server can't be had: skipped, loudly, where the environment lacks something, failed in CI and for any
