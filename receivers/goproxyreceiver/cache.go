@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/modtap/modtap/internal/bytesize"
+	"github.com/modtap/modtap/internal/duration"
 	"github.com/modtap/modtap/internal/signal"
 )
 
@@ -28,9 +29,7 @@ func (c *CacheConfig) validate() error {
 	if c.MaxSize < 0 {
 		errs = append(errs, fmt.Errorf("cache::max_size: %d is no size in bytes; write for example 10GiB, or 0 for no bound", c.MaxSize))
 	}
-	if err := checkDuration(c.ListTTL); err != nil {
-		errs = append(errs, fmt.Errorf("cache::list_ttl: %w", err))
-	}
+	errs = append(errs, duration.CheckAll(duration.Key{Name: "cache::list_ttl", Value: c.ListTTL}))
 	return errors.Join(errs...)
 }
 

@@ -7,7 +7,6 @@ import (
 	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/hex"
-	"fmt"
 	"net/http"
 	"net/netip"
 	"slices"
@@ -17,34 +16,14 @@ import (
 	"github.com/modtap/modtap/internal/goauth"
 	"github.com/modtap/modtap/internal/redact"
 	"github.com/modtap/modtap/internal/session"
+	"github.com/modtap/modtap/internal/tap/instance"
 )
-
-// Identity says how a client's address and name are told.
-type Identity string
-
-// The values of Identity. Empty: full on a loopback listener, else hash.
-const (
-	IdentityFull Identity = "full"
-	IdentityHash Identity = "hash" // keyed; the same value gives the same hash
-	IdentityNone Identity = "none"
-)
-
-// UnmarshalText implements [encoding.TextUnmarshaler]. It returns an error that
-// lists the values there are.
-func (i *Identity) UnmarshalText(text []byte) error {
-	switch v := Identity(text); v {
-	case "", IdentityFull, IdentityHash, IdentityNone:
-		*i = v
-		return nil
-	}
-	return fmt.Errorf("unknown value %q: write full, hash or none", text)
-}
 
 // identifier tells who sent a request.
 type identifier struct {
 	trusted  []netip.Prefix
 	header   string // that names the client; empty: none
-	identity Identity
+	identity instance.Identity
 	users    bool   // of Basic authorization are told like other names; else as a hash
 	key      []byte // of the hash that is told
 	judging  []byte // the key of the hash that isn't; see judgingKey
@@ -62,8 +41,8 @@ func (i *identifier) client(r *http.Request) (c exchange.Client, key session.Key
 		direct = !i.trusts(peer.Addr().Unmap()) && !relayed(r)
 	}
 	switch i.identity {
-	case IdentityNone:
-	case IdentityHash:
+	case instance.IdentityNone:
+	case instance.IdentityHash:
 		if err == nil {
 			c.Address = i.hash(key.Address.AsSlice())
 		}

@@ -13,6 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/modtap/modtap/internal/exchange"
+	"github.com/modtap/modtap/internal/tap/instance"
 )
 
 func clientOf(i identifier, remote string, h http.Header) exchange.Client {
@@ -23,7 +24,7 @@ func clientOf(i identifier, remote string, h http.Header) exchange.Client {
 func TestClientAddress(t *testing.T) {
 	trusted, err := prefixes([]string{"10.0.0.0/8", "127.0.0.1", "fd00::/8", "::ffff:192.0.2.1"})
 	require.NoError(t, err)
-	i := identifier{trusted: trusted, identity: IdentityFull}
+	i := identifier{trusted: trusted, identity: instance.IdentityFull}
 	const peer = "10.0.0.1:4711"
 	forwarded := func(lines ...string) http.Header { return http.Header{"Forwarded": lines} }
 	xff := func(lines ...string) http.Header { return http.Header{"X-Forwarded-For": lines} }
@@ -76,31 +77,31 @@ func TestClientAddress(t *testing.T) {
 }
 
 func TestClientIdentity(t *testing.T) {
-	hash := identifier{identity: IdentityHash, key: []byte("key")}
+	hash := identifier{identity: instance.IdentityHash, key: []byte("key")}
 	a := clientOf(hash, "203.0.113.9:1", nil)
 	assert.Regexp(t, "^[0-9a-f]{16}$", a.Address)
 	assert.Zero(t, a.Port)
 	assert.Equal(t, a, clientOf(hash, "203.0.113.9:2", nil), "the same address gives the same hash")
 	assert.Equal(t, a, clientOf(hash, "[::ffff:203.0.113.9]:2", nil))
 	assert.NotEqual(t, a, clientOf(hash, "203.0.113.8:1", nil))
-	assert.NotEqual(t, a, clientOf(identifier{identity: IdentityHash, key: []byte("other")}, "203.0.113.9:1", nil), "it is keyed")
-	assert.Equal(t, exchange.Client{}, clientOf(identifier{identity: IdentityNone}, "203.0.113.9:1", nil))
+	assert.NotEqual(t, a, clientOf(identifier{identity: instance.IdentityHash, key: []byte("other")}, "203.0.113.9:1", nil), "it is keyed")
+	assert.Equal(t, exchange.Client{}, clientOf(identifier{identity: instance.IdentityNone}, "203.0.113.9:1", nil))
 }
 
 func TestClientIdentityByDefault(t *testing.T) {
 	for _, c := range []struct {
 		listener string
-		set      Identity
-		want     Identity
+		set      instance.Identity
+		want     instance.Identity
 	}{
-		{"127.0.0.1:8081", "", IdentityFull},
-		{"[::1]:8081", "", IdentityFull},
-		{"0.0.0.0:8081", "", IdentityHash},
-		{"[::]:8081", "", IdentityHash},
-		{"192.0.2.1:8081", IdentityFull, IdentityFull},
-		{"127.0.0.1:8081", IdentityNone, IdentityNone},
+		{"127.0.0.1:8081", "", instance.IdentityFull},
+		{"[::1]:8081", "", instance.IdentityFull},
+		{"0.0.0.0:8081", "", instance.IdentityHash},
+		{"[::]:8081", "", instance.IdentityHash},
+		{"192.0.2.1:8081", instance.IdentityFull, instance.IdentityFull},
+		{"127.0.0.1:8081", instance.IdentityNone, instance.IdentityNone},
 	} {
-		r := &goproxyReceiver{cfg: &Config{ClientIdentity: c.set}}
+		r := &goproxyReceiver{cfg: &Config{Config: instance.Config{ClientIdentity: c.set}}}
 		assert.Equal(t, c.want, r.identity(net.TCPAddrFromAddrPort(netip.MustParseAddrPort(c.listener))), c.listener)
 	}
 }
@@ -112,7 +113,7 @@ func TestHashOutlivesARestart(t *testing.T) {
 		return r.exchanges(t)[0].log["client.address"]
 	}
 	cfg := testConfig(t, rawOrigin(t, plain).url)
-	cfg.ClientIdentity = IdentityHash
+	cfg.ClientIdentity = instance.IdentityHash
 	first := address(cfg)
 	assert.NotEqual(t, "127.0.0.1", first)
 	again := *cfg
@@ -125,7 +126,7 @@ func FuzzForwarded(f *testing.F) {
 	for _, seed := range []string{"", ",", `for="[::1]:80";by=x, for=1.1.1.1`, "for=unknown", `for="a\"b"`, "1.1.1.1, [::1]:80, x", "::ffff:1.2.3.4%z"} {
 		f.Add(seed, seed)
 	}
-	trusted := identifier{trusted: []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")}, identity: IdentityFull}
+	trusted := identifier{trusted: []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")}, identity: instance.IdentityFull}
 	f.Fuzz(func(t *testing.T, forwarded, xff string) {
 		h := http.Header{"Forwarded": {forwarded}, "X-Forwarded-For": {xff}}
 		assert.Equal(t, exchange.Client{Address: "203.0.113.9", Port: 1}, clientOf(trusted, "203.0.113.9:1", h), "an untrusted peer is never believed")
@@ -141,7 +142,7 @@ func FuzzForwarded(f *testing.F) {
 func TestWhoseConnection(t *testing.T) {
 	trusted, err := prefixes([]string{"10.0.0.0/8"})
 	require.NoError(t, err)
-	for _, identity := range []Identity{IdentityFull, IdentityHash, IdentityNone} {
+	for _, identity := range []instance.Identity{instance.IdentityFull, instance.IdentityHash, instance.IdentityNone} {
 		i := identifier{trusted: trusted, identity: identity}
 		for remote, want := range map[string]bool{"203.0.113.9:1": true, "10.0.0.1:1": false, "[::ffff:10.0.0.1]:1": false, "pipe": false} {
 			_, _, direct := i.client(&http.Request{RemoteAddr: remote})

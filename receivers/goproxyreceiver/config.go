@@ -9,8 +9,6 @@ import (
 	"net"
 	"net/netip"
 	"net/url"
-	"os"
-	"path/filepath"
 	"strings"
 	"time"
 
@@ -20,11 +18,12 @@ import (
 
 	"github.com/modtap/modtap/internal/bytesize"
 	"github.com/modtap/modtap/internal/chain"
+	"github.com/modtap/modtap/internal/duration"
 	"github.com/modtap/modtap/internal/exchange"
 	"github.com/modtap/modtap/internal/frontdoor"
 	"github.com/modtap/modtap/internal/netaddr"
 	"github.com/modtap/modtap/internal/redact"
-	"github.com/modtap/modtap/internal/signal"
+	"github.com/modtap/modtap/internal/tap/instance"
 )
 
 // Embedded is the value of [Config.Upstream] that stands for the embedded proxy.
@@ -32,13 +31,8 @@ const Embedded = "embedded"
 
 // Config is the receiver's configuration.
 type Config struct {
-	// ServiceName is the service.name of the observed proxy. Default: goproxy.
-	ServiceName string `mapstructure:"service_name"`
-	// Environment is its deployment.environment.name. Default: none.
-	Environment string `mapstructure:"environment"`
-	// DataDir is where state is kept, in a folder named like the component.
-	// Default: $MODTAP_DATA, else modtap in the user's cache directory.
-	DataDir string `mapstructure:"data_dir"`
+	instance.Config `mapstructure:",squash"`
+
 	// Ingress is where clients connect.
 	Ingress ListenerConfig `mapstructure:"ingress"`
 	// Egress is where the proxy beside us sends its own upstream requests, so that
@@ -74,28 +68,13 @@ type Config struct {
 	// TrustedProxies are the addresses or networks whose Forwarded and
 	// X-Forwarded-For headers tell client.address. Default: none.
 	TrustedProxies []string `mapstructure:"trusted_proxies"`
-	// ClientIdentity says how client.address and user.name are told: full, hash
-	// (keyed, the key is kept in DataDir) or none. Default: full on a loopback listener, else hash.
-	ClientIdentity Identity `mapstructure:"client_identity"`
 	// ClientHeader is a request header that names the client, for example one that a
 	// trusted proxy sets. It wins over the common name of a client certificate, and
 	// that over the user of Basic authorization. Default: none.
 	ClientHeader string `mapstructure:"client_header"`
-	// Sessions say which requests belong to one build session.
-	Sessions SessionsConfig `mapstructure:"sessions"`
 	// Propagators are the trace context formats that are read and written:
 	// tracecontext, b3, b3multi, jaeger. Default: tracecontext.
 	Propagators []string `mapstructure:"propagators"`
-	// Histograms are the buckets that histograms are told with: both, classic or
-	// native. Default: both.
-	Histograms signal.Buckets `mapstructure:"histograms"`
-	// Settle is how long a verdict waits for evidence. Default: 2s.
-	Settle time.Duration `mapstructure:"settle"`
-	// Hold is how long telemetry that a pipeline refuses is offered again before
-	// it is counted as lost. Default: 30s.
-	Hold time.Duration `mapstructure:"hold"`
-	// Journal bounds what is kept until it is told.
-	Journal JournalConfig `mapstructure:"journal"`
 	// Cache is the embedded proxy's cache.
 	Cache CacheConfig `mapstructure:"cache"`
 	// LeakPatterns are the module path prefixes, as in GOPRIVATE, of which no public
@@ -105,8 +84,6 @@ type Config struct {
 	// LeakAction says what is done with a request that would tell of them: report
 	// or block. Default: report.
 	LeakAction LeakAction `mapstructure:"leak_action"`
-	// HeavyHitters are the modules and clients that are counted by name.
-	HeavyHitters HeavyHittersConfig `mapstructure:"heavy_hitters"`
 	// Chain says how the elements of the GOPROXY list are asked.
 	Chain ChainConfig `mapstructure:"chain"`
 }
@@ -145,20 +122,13 @@ type ForwardConfig struct {
 	IdleBodyTimeout time.Duration `mapstructure:"idle_body_timeout"`
 }
 
-// JournalConfig bounds the journal.
-type JournalConfig struct {
-	// MaxSize is how many bytes of records are kept at most. Default: 256 MiB.
-	MaxSize bytesize.Size `mapstructure:"max_size"`
-}
-
 var _ component.Config = (*Config)(nil)
 
 func createDefaultConfig() component.Config {
 	return &Config{
-		ServiceName: "goproxy",
-		DataDir:     defaultDataDir(),
-		Ingress:     defaultListener("127.0.0.1:8081"),
-		Egress:      defaultListener(""),
+		Config:  instance.NewDefaultConfig("goproxy"),
+		Ingress: defaultListener("127.0.0.1:8081"),
+		Egress:  defaultListener(""),
 
 		WiringMemory: 24 * time.Hour,
 
@@ -169,16 +139,10 @@ func createDefaultConfig() component.Config {
 			ResponseHeaderTimeout: 5 * time.Minute,
 			IdleBodyTimeout:       time.Minute,
 		},
-		Sessions:     defaultSessions(),
-		Propagators:  []string{"tracecontext"},
-		Histograms:   signal.BucketsBoth,
-		Settle:       2 * time.Second,
-		Hold:         30 * time.Second,
-		Journal:      JournalConfig{MaxSize: 256 << 20},
-		Cache:        CacheConfig{MaxSize: 10 << 30},
-		HeavyHitters: HeavyHittersConfig(signal.DefaultHeavyHitters),
-		LeakAction:   LeakReport,
-		Chain:        defaultChain(),
+		Propagators: []string{"tracecontext"},
+		Cache:       CacheConfig{MaxSize: 10 << 30},
+		LeakAction:  LeakReport,
+		Chain:       defaultChain(),
 	}
 }
 
@@ -201,27 +165,9 @@ func (c *Config) listener(side exchange.Side) *ListenerConfig {
 	return &c.Ingress
 }
 
-func defaultDataDir() string {
-	if dir := os.Getenv("MODTAP_DATA"); dir != "" {
-		return dir
-	}
-	dir, err := os.UserCacheDir()
-	if err != nil {
-		return "" // Validate names the key
-	}
-	return filepath.Join(dir, "modtap")
-}
-
 // Validate returns all faults, each with its key.
 func (c *Config) Validate() error {
-	var errs []error
-	if c.ServiceName == "" {
-		errs = append(errs, errors.New("service_name: empty: name the observed proxy"))
-	}
-	if c.DataDir == "" {
-		errs = append(errs, errors.New("data_dir: empty: name a directory, or set MODTAP_DATA"))
-	}
-	errs = append(errs, c.Ingress.validate("ingress"))
+	errs := []error{c.Check(), c.Ingress.validate("ingress")}
 	if c.Egress.Endpoint != "" {
 		errs = append(errs, c.Egress.validate("egress"))
 	}
@@ -247,45 +193,14 @@ func (c *Config) Validate() error {
 	if _, err := newPropagator(c.Propagators); err != nil {
 		errs = append(errs, fmt.Errorf("propagators: %w", err))
 	}
-	for _, d := range []struct {
-		key   string
-		value time.Duration
-	}{
-		{"settle", c.Settle},
-		{"wiring_memory", c.WiringMemory},
-		{"hold", c.Hold},
-		{"forward::dial_timeout", c.Forward.DialTimeout},
-		{"forward::response_header_timeout", c.Forward.ResponseHeaderTimeout},
-		{"forward::idle_body_timeout", c.Forward.IdleBodyTimeout},
-	} {
-		if err := checkDuration(d.value); err != nil {
-			errs = append(errs, fmt.Errorf("%s: %w", d.key, err))
-		}
-	}
-	if c.Journal.MaxSize <= 0 {
-		errs = append(errs, fmt.Errorf("journal::max_size: %d is no size in bytes; write for example 256MiB", c.Journal.MaxSize))
-	}
-	errs = append(errs, c.Sessions.validate(), c.Cache.validate(), c.HeavyHitters.validate(), c.validateLeaks(), c.Chain.validate())
+	errs = append(errs, duration.CheckAll(
+		duration.Key{Name: "wiring_memory", Value: c.WiringMemory},
+		duration.Key{Name: "forward::dial_timeout", Value: c.Forward.DialTimeout},
+		duration.Key{Name: "forward::response_header_timeout", Value: c.Forward.ResponseHeaderTimeout},
+		duration.Key{Name: "forward::idle_body_timeout", Value: c.Forward.IdleBodyTimeout},
+	))
+	errs = append(errs, c.Cache.validate(), c.validateLeaks(), c.Chain.validate())
 	return errors.Join(errs...)
-}
-
-// checkDuration refuses what nobody means: a number without a unit is nanoseconds.
-func checkDuration(d time.Duration) error {
-	switch {
-	case d < 0:
-		return fmt.Errorf("%s is negative", d)
-	case d > 0 && d < time.Millisecond:
-		return fmt.Errorf("%s is shorter than 1ms; write a unit, for example %ds", d, int64(d))
-	}
-	return nil
-}
-
-// checkWait is checkDuration for a time without which nothing works.
-func checkWait(d time.Duration, example string) error {
-	if d <= 0 {
-		return fmt.Errorf("%s is no time to wait; write for example %s", d, example)
-	}
-	return checkDuration(d)
 }
 
 func (l *ListenerConfig) validate(key string) error {
@@ -293,16 +208,12 @@ func (l *ListenerConfig) validate(key string) error {
 	if _, _, err := net.SplitHostPort(l.Endpoint); err != nil {
 		errs = append(errs, fmt.Errorf("%s::endpoint: %q is no host:port; write for example 127.0.0.1:8081", key, l.Endpoint))
 	}
-	for _, d := range []struct {
-		key   string
-		value time.Duration
-	}{
-		{"read_header_timeout", l.ReadHeaderTimeout}, {"idle_timeout", l.IdleTimeout}, {"write_timeout", l.WriteTimeout}, {"shutdown_timeout", l.ShutdownTimeout},
-	} {
-		if err := checkDuration(d.value); err != nil {
-			errs = append(errs, fmt.Errorf("%s::%s: %w", key, d.key, err))
-		}
-	}
+	errs = append(errs, duration.CheckAll(
+		duration.Key{Name: key + "::read_header_timeout", Value: l.ReadHeaderTimeout},
+		duration.Key{Name: key + "::idle_timeout", Value: l.IdleTimeout},
+		duration.Key{Name: key + "::write_timeout", Value: l.WriteTimeout},
+		duration.Key{Name: key + "::shutdown_timeout", Value: l.ShutdownTimeout},
+	))
 	if l.MaxHeaderBytes < 0 {
 		errs = append(errs, fmt.Errorf("%s::max_header_bytes: %d is negative", key, l.MaxHeaderBytes))
 	}

@@ -14,6 +14,8 @@ import (
 	"go.opentelemetry.io/collector/config/configoptional"
 	"go.opentelemetry.io/collector/config/configtls"
 	"go.opentelemetry.io/collector/confmap/confmaptest"
+
+	"github.com/modtap/modtap/internal/tap/instance"
 )
 
 // load reads one component's configuration from a file in testdata.
@@ -32,8 +34,16 @@ func TestConfig(t *testing.T) {
 	require.NoError(t, componenttest.CheckConfigStruct(createDefaultConfig()))
 	byDefault := func() *Config {
 		return &Config{
-			ServiceName: "goproxy",
-			DataDir:     "/data",
+			Config: instance.Config{
+				ServiceName:  "goproxy",
+				DataDir:      "/data",
+				Sessions:     instance.SessionsConfig{IdleGap: 5 * time.Second, MaxDuration: time.Hour, MaxOpen: 100_000},
+				Histograms:   "both",
+				Settle:       2 * time.Second,
+				Hold:         30 * time.Second,
+				Journal:      instance.JournalConfig{MaxSize: 256 << 20},
+				HeavyHitters: instance.HeavyHittersConfig{Modules: 100, Clients: 100, IdleExpiry: time.Hour},
+			},
 			Ingress: ListenerConfig{
 				Endpoint:          "127.0.0.1:8081",
 				TLS:               configoptional.Default(configtls.NewDefaultServerConfig()),
@@ -60,15 +70,9 @@ func TestConfig(t *testing.T) {
 				ResponseHeaderTimeout: 5 * time.Minute,
 				IdleBodyTimeout:       time.Minute,
 			},
-			Sessions:     SessionsConfig{IdleGap: 5 * time.Second, MaxDuration: time.Hour, MaxOpen: 100_000},
-			Propagators:  []string{"tracecontext"},
-			Histograms:   "both",
-			Settle:       2 * time.Second,
-			Hold:         30 * time.Second,
-			Journal:      JournalConfig{MaxSize: 256 << 20},
-			Cache:        CacheConfig{MaxSize: 10 << 30},
-			HeavyHitters: HeavyHittersConfig{Modules: 100, Clients: 100, IdleExpiry: time.Hour},
-			LeakAction:   LeakReport,
+			Propagators: []string{"tracecontext"},
+			Cache:       CacheConfig{MaxSize: 10 << 30},
+			LeakAction:  LeakReport,
 			Chain: ChainConfig{
 				DialTimeout:           10 * time.Second,
 				ResponseHeaderTimeout: time.Minute,
@@ -89,9 +93,17 @@ func TestConfig(t *testing.T) {
 	}{
 		{"goproxy", byDefault()},
 		{"goproxy/all", &Config{
-			ServiceName: "athens",
-			Environment: "production",
-			DataDir:     "/var/lib/modtap",
+			Config: instance.Config{
+				ServiceName:    "athens",
+				Environment:    "production",
+				DataDir:        "/var/lib/modtap",
+				ClientIdentity: instance.IdentityNone,
+				Sessions:       instance.SessionsConfig{IdleGap: time.Second, MaxDuration: time.Minute, MaxOpen: 10},
+				Histograms:     "native",
+				Settle:         time.Second,
+				Journal:        instance.JournalConfig{MaxSize: 1 << 20},
+				HeavyHitters:   instance.HeavyHittersConfig{Modules: 10, Clients: 0, IdleExpiry: time.Minute},
+			},
 			Ingress: ListenerConfig{
 				Endpoint:          "0.0.0.0:443",
 				TLS:               configoptional.Some(certificate),
@@ -118,15 +130,9 @@ func TestConfig(t *testing.T) {
 			GOPROXY:        "https://proxy.example|direct",
 			DirectPatterns: "git.example",
 			TrustedProxies: []string{"10.0.0.0/8", "::1"},
-			ClientIdentity: IdentityNone,
 			ClientHeader:   "X-Client",
-			Sessions:       SessionsConfig{IdleGap: time.Second, MaxDuration: time.Minute, MaxOpen: 10},
 			Propagators:    []string{"tracecontext", "b3", "b3multi", "jaeger"},
-			Histograms:     "native",
-			Settle:         time.Second,
-			Journal:        JournalConfig{MaxSize: 1 << 20},
 			Cache:          CacheConfig{MaxSize: 1 << 30, ListTTL: time.Minute},
-			HeavyHitters:   HeavyHittersConfig{Modules: 10, Clients: 0, IdleExpiry: time.Minute},
 			LeakPatterns:   new("*.corp.example,github.com/corp"),
 			LeakAction:     LeakBlock,
 			Chain: ChainConfig{
@@ -191,9 +197,9 @@ func TestConfigFaults(t *testing.T) {
 			"chain::retry::max_retries: -1 is negative; write 0 for none\n" +
 			"chain::circuit_breaker::consecutive_failures: -1 is negative; write 0 to turn it off\n" +
 			"chain::tls::insecure: an element's scheme says whether TLS is used; leave it out",
-		"several": "service_name: empty: name the observed proxy\n" +
+		"several": "service_name: empty: name the observed proxy\nsettle: -1s is negative\nhold: -1s is negative\n" +
 			`upstream: "athens" is neither "embedded" nor a URL with a scheme; write for example http://127.0.0.1:3000` + "\n" +
-			"settle: -1s is negative\nhold: -1s is negative\nforward::dial_timeout: -1s is negative\nforward::response_header_timeout: -1s is negative\nforward::idle_body_timeout: -1s is negative",
+			"forward::dial_timeout: -1s is negative\nforward::response_header_timeout: -1s is negative\nforward::idle_body_timeout: -1s is negative",
 	} {
 		t.Run(id, func(t *testing.T) {
 			cfg, err := load(t, "faults.yaml", "goproxy/"+id)
@@ -207,11 +213,4 @@ func TestConfigFaults(t *testing.T) {
 			}
 		})
 	}
-}
-
-func TestDataDirComesFromTheEnvironment(t *testing.T) {
-	t.Setenv("MODTAP_DATA", "")
-	t.Setenv("HOME", "/home/somebody")
-	t.Setenv("XDG_CACHE_HOME", "")
-	assert.Contains(t, createDefaultConfig().(*Config).DataDir, "modtap")
 }

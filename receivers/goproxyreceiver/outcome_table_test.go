@@ -25,6 +25,8 @@ import (
 	"github.com/stretchr/testify/require"
 	"go.opentelemetry.io/collector/config/configoptional"
 	"go.opentelemetry.io/collector/config/configtls"
+
+	"github.com/modtap/modtap/internal/tap/instance"
 )
 
 // scripted is an upstream with modules, and paths at which something goes wrong.
@@ -324,7 +326,7 @@ func outcomeTable(t *testing.T, way, scheme string, rows []row) (wrong []row) {
 	t.Cleanup(func() { close(s.left) })
 	u := &setUp{T: t, scripted: s, way: way, scheme: scheme}
 	u.running, _ = behind(t, way, server.URL, func(cfg *Config) {
-		cfg.ClientIdentity = IdentityHash // client.port isn't told then
+		cfg.ClientIdentity = instance.IdentityHash // client.port isn't told then
 		cfg.Settle = 2 * time.Second
 		cfg.Forward.ResponseHeaderTimeout = silence
 		cfg.Chain.ResponseHeaderTimeout, cfg.Chain.IdleBodyTimeout = silence, silence

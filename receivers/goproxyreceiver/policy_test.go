@@ -23,9 +23,10 @@ import (
 
 	"github.com/modtap/modtap/internal/exchange"
 	"github.com/modtap/modtap/internal/session"
+	"github.com/modtap/modtap/internal/tap/instance"
 )
 
-var policies = []Identity{IdentityFull, IdentityHash, IdentityNone, ""}
+var policies = []instance.Identity{instance.IdentityFull, instance.IdentityHash, instance.IdentityNone, ""}
 
 // breakingOrigin has no module with "no" in its path. The first answer to each zip that
 // isn't asked for in part breaks off, and every third after it.
@@ -87,7 +88,7 @@ func someRequests(seed uint64) []string {
 func TestPoliciesTellTheSameVerdicts(t *testing.T) {
 	resumed := 0
 	for seed := range uint64(4) {
-		verdicts := func(policy Identity) (all []string) {
+		verdicts := func(policy instance.Identity) (all []string) {
 			cfg := testConfig(t, breakingOrigin(t))
 			cfg.ClientIdentity, cfg.TrustedProxies = policy, []string{"127.0.0.1"}
 			cfg.Sessions.IdleGap = time.Hour // however busy the machine is
@@ -112,7 +113,7 @@ func TestPoliciesTellTheSameVerdicts(t *testing.T) {
 			}
 			return all
 		}
-		want := verdicts(IdentityFull)
+		want := verdicts(instance.IdentityFull)
 		for _, policy := range policies[1:] {
 			assert.Equal(t, want, verdicts(policy), "seed %d, client_identity %q", seed, policy)
 		}
@@ -150,7 +151,7 @@ func TestWhatJudgesIsNotTold(t *testing.T) {
 func TestWhatJudges(t *testing.T) {
 	trusted, err := prefixes([]string{"10.0.0.0/8"})
 	require.NoError(t, err)
-	who := func(policy Identity, key, remote, user string) (exchange.ClientKey, exchange.Client) {
+	who := func(policy instance.Identity, key, remote, user string) (exchange.ClientKey, exchange.Client) {
 		i := identifier{trusted: trusted, identity: policy, key: []byte(key), judging: judgingKey([]byte(key))}
 		r := &http.Request{RemoteAddr: remote, Header: http.Header{}}
 		if user != "" {
@@ -164,7 +165,7 @@ func TestWhatJudges(t *testing.T) {
 		for _, address := range []string{"192.0.2.1", "192.0.2.2", "2001:db8::1", "::", "0.0.0.0", "fe80::1", "fe80::1%a", "fe80::1%b"} {
 			for _, user := range []string{"", "ann", "eve", "\x00", strings.Repeat("long", 100)} {
 				remote := netip.AddrPortFrom(netip.MustParseAddr(address), 1).String()
-				want, _ := who(IdentityFull, key, remote, user)
+				want, _ := who(instance.IdentityFull, key, remote, user)
 				name := fmt.Sprintf("%s %s %q", key, address, user)
 				require.Empty(t, seen[want], name)
 				seen[want] = name

@@ -24,6 +24,7 @@ import (
 	"github.com/modtap/modtap/internal/session"
 	"github.com/modtap/modtap/internal/signal"
 	"github.com/modtap/modtap/internal/tap"
+	"github.com/modtap/modtap/internal/tap/instance"
 )
 
 // goproxyReceiver owns the listener, what answers behind it, and the engine.
@@ -69,7 +70,7 @@ func (r *goproxyReceiver) Start(ctx context.Context, host component.Host) error 
 	if r.state, err = openState(r.cfg.DataDir, r.settings.ID); err != nil {
 		return err
 	}
-	sessions := session.NewTable(r.cfg.Sessions.settings(), r.state.key)
+	sessions := session.NewTable(r.cfg.Sessions.Settings(), r.state.key)
 	if r.engine, err = r.newEngine(sessions); err == nil { //nolint:contextcheck // its own metrics belong to no call
 		err = r.open(ctx, sessions)
 	}
@@ -118,8 +119,8 @@ func (r *goproxyReceiver) newEngine(sessions *session.Table) (*tap.Engine, error
 		Table:        sessions,
 		Report:       func(fault error) { r.standing.report("what is kept", fault) },
 		Join:         join,
-		Sessions:     r.cfg.Sessions.settings(),
-		HeavyHitters: r.cfg.HeavyHitters.settings(),
+		Sessions:     r.cfg.Sessions.Settings(),
+		HeavyHitters: signal.HeavyHitters(r.cfg.HeavyHitters),
 		Readers:      []signal.Reader{r.readCache, r.readUpstreams},
 		Consumers:    r.consumers,
 		Receiver:     r.settings.ID,
@@ -164,7 +165,7 @@ func (r *goproxyReceiver) open(ctx context.Context, sessions *session.Table) err
 			door:     frontdoor.New(l.addr(), r.cfg.AllowedHosts),
 			identifier: identifier{
 				trusted: trusted, header: r.cfg.ClientHeader, identity: r.identity(l.addr()),
-				users: r.cfg.ClientIdentity == IdentityFull, key: r.state.key, judging: judgingKey(r.state.key),
+				users: r.cfg.ClientIdentity == instance.IdentityFull, key: r.state.key, judging: judgingKey(r.state.key),
 			},
 			sessions:   sessions,
 			propagator: propagator,
@@ -181,14 +182,14 @@ func (r *goproxyReceiver) open(ctx context.Context, sessions *session.Table) err
 	return nil
 }
 
-func (r *goproxyReceiver) identity(at net.Addr) Identity {
+func (r *goproxyReceiver) identity(at net.Addr) instance.Identity {
 	switch {
 	case r.cfg.ClientIdentity != "":
 		return r.cfg.ClientIdentity
 	case isLoopback(at):
-		return IdentityFull
+		return instance.IdentityFull
 	}
-	return IdentityHash
+	return instance.IdentityHash
 }
 
 // Shutdown lets running downloads finish for at most shutdown_timeout, and

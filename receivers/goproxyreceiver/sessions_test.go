@@ -18,6 +18,7 @@ import (
 	"go.opentelemetry.io/collector/pdata/ptrace"
 
 	"github.com/modtap/modtap/internal/exchange"
+	"github.com/modtap/modtap/internal/tap/instance"
 )
 
 // sessions stops the receiver and returns the sessions' spans.
@@ -69,7 +70,7 @@ func TestRequestsOfOneClientAreOneTrace(t *testing.T) {
 
 func TestIdentitiesAreSessionsOfTheirOwn(t *testing.T) {
 	cfg := testConfig(t, rawOrigin(t, plain).url)
-	cfg.ClientIdentity = IdentityFull
+	cfg.ClientIdentity = instance.IdentityFull
 	r := startReceiver(t, cfg)
 	for _, line := range []string{basic("ann:secret-word"), basic("bob:secret-word"), basic("ann:another"), "X-Nothing: 1", basic("token-word:")} {
 		ask(t, r.url, get(zip, line))
@@ -157,15 +158,15 @@ func TestClientName(t *testing.T) {
 		{"header that isn't configured", identifier{}, header("X-Client", "eve"), nil, ""},
 		{"header", identifier{header: "X-Client"}, header("X-Client", "bot", "Authorization", user), certificate("ci-7"), "bot"},
 		{"header that wasn't sent", identifier{header: "X-Client", users: true}, header("Authorization", user), nil, "ann"},
-		{"none", identifier{identity: IdentityNone}, header("Authorization", user), nil, ""},
-		{"hash", identifier{identity: IdentityHash, key: []byte("key")}, header("Authorization", user), nil, "9d77c3180ff81edf"},
+		{"none", identifier{identity: instance.IdentityNone}, header("Authorization", user), nil, ""},
+		{"hash", identifier{identity: instance.IdentityHash, key: []byte("key")}, header("Authorization", user), nil, "9d77c3180ff81edf"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			r := httptest.NewRequest(http.MethodGet, zip, http.NoBody)
 			r.Header, r.TLS = c.header, c.tls
 			client, key, _ := c.set.client(r)
 			assert.Equal(t, c.want, client.Name)
-			if c.set.identity == IdentityNone {
+			if c.set.identity == instance.IdentityNone {
 				assert.Equal(t, exchange.Client{}, client)
 				assert.Equal(t, "ann", key.Identity, "sessions are told apart all the same")
 				assert.True(t, key.Address.IsValid())

@@ -15,6 +15,7 @@ import (
 	"go.opentelemetry.io/collector/config/configtls"
 
 	"github.com/modtap/modtap/internal/chain"
+	"github.com/modtap/modtap/internal/duration"
 	"github.com/modtap/modtap/internal/signal"
 	"github.com/modtap/modtap/receivers/goproxyreceiver/internal/embedded"
 )
@@ -73,21 +74,13 @@ func defaultChain() ChainConfig {
 }
 
 func (c *ChainConfig) validate() error {
-	var errs []error
-	for _, d := range []struct {
-		key   string
-		value time.Duration
-	}{
-		{"dial_timeout", c.DialTimeout},
-		{"response_header_timeout", c.ResponseHeaderTimeout},
-		{"idle_body_timeout", c.IdleBodyTimeout},
-		{"retry::max_elapsed_time", c.Retry.MaxElapsedTime},
-		{"circuit_breaker::open_duration", c.CircuitBreaker.OpenDuration},
-	} {
-		if err := checkWait(d.value, "10s"); err != nil {
-			errs = append(errs, fmt.Errorf("chain::%s: %w", d.key, err))
-		}
-	}
+	errs := []error{duration.RequireAll("10s",
+		duration.Key{Name: "chain::dial_timeout", Value: c.DialTimeout},
+		duration.Key{Name: "chain::response_header_timeout", Value: c.ResponseHeaderTimeout},
+		duration.Key{Name: "chain::idle_body_timeout", Value: c.IdleBodyTimeout},
+		duration.Key{Name: "chain::retry::max_elapsed_time", Value: c.Retry.MaxElapsedTime},
+		duration.Key{Name: "chain::circuit_breaker::open_duration", Value: c.CircuitBreaker.OpenDuration},
+	)}
 	if c.Retry.MaxRetries < 0 {
 		errs = append(errs, fmt.Errorf("chain::retry::max_retries: %d is negative; write 0 for none", c.Retry.MaxRetries))
 	}

@@ -1,14 +1,14 @@
 // Copyright The Modtap Authors
 // SPDX-License-Identifier: Apache-2.0
 
-package goproxyreceiver
+package instance
 
 import (
 	"errors"
 	"fmt"
 	"time"
 
-	"github.com/modtap/modtap/internal/signal"
+	"github.com/modtap/modtap/internal/duration"
 )
 
 // HeavyHittersConfig bounds the series of goproxy.module.requests,
@@ -27,7 +27,7 @@ type HeavyHittersConfig struct {
 // maxHitters keeps a metric below the series that it may have.
 const maxHitters = 10_000
 
-func (h *HeavyHittersConfig) validate() error {
+func (h *HeavyHittersConfig) check() error {
 	var errs []error
 	for _, n := range []struct {
 		key   string
@@ -37,12 +37,6 @@ func (h *HeavyHittersConfig) validate() error {
 			errs = append(errs, fmt.Errorf("heavy_hitters::%s: %d is no number between 0 and %d", n.key, n.value, maxHitters))
 		}
 	}
-	if err := checkWait(h.IdleExpiry, "1h"); err != nil {
-		errs = append(errs, fmt.Errorf("heavy_hitters::idle_expiry: %w", err))
-	}
+	errs = append(errs, duration.RequireAll("1h", duration.Key{Name: "heavy_hitters::idle_expiry", Value: h.IdleExpiry}))
 	return errors.Join(errs...)
-}
-
-func (h *HeavyHittersConfig) settings() signal.HeavyHitters {
-	return signal.HeavyHitters{Modules: h.Modules, Clients: h.Clients, IdleExpiry: h.IdleExpiry}
 }
