@@ -165,6 +165,10 @@ func refusals(t *testing.T) map[string]refusedCase {
 		with("no certificate at all: "+key, map[string]string{"MODTAP_EGRESS_LISTEN": "127.0.0.1:0"}, "--set", key+".tls={}")
 		with("another's key: "+key, map[string]string{"MODTAP_EGRESS_LISTEN": "127.0.0.1:0"}, "--set", key+".tls.cert_file="+certA, "--set", key+".tls.key_file="+keyB)
 	}
+	two := filepath.Join(dir, "two.yaml")
+	require.NoError(t, os.WriteFile(two, []byte("receivers: {goproxy/mirror: {ingress: {endpoint: \"127.0.0.1:0\"}}}\n"+
+		"service: {pipelines: {metrics/mirror: {receivers: [goproxy/mirror], exporters: [prometheus]}}}\n"), 0o600))
+	with("two proxies of one name", nil, "--config", "modtap:base", "--config", two)
 	with("an unknown encoding", nil, "--set", "service.telemetry.logs.encoding=none")
 	address := port.Address(t)
 	with("its own address", map[string]string{"MODTAP_LISTEN": address, "MODTAP_UPSTREAM": "http://" + address})

@@ -43,6 +43,9 @@ func configure(ctx context.Context, set otelcol.CollectorSettings) (*configured,
 	if c.config, err = c.provider.Get(ctx, c.factories); err == nil {
 		err = confmap.Validate(c.config)
 	}
+	if err == nil {
+		err = claimNames(c.config)
+	}
 	if err != nil {
 		return nil, errors.Join(err, c.close(ctx))
 	}

@@ -40,7 +40,7 @@ func (r *goproxyReceiver) newBackend(ctx context.Context, l *listener) (backend,
 		return nil, "", fmt.Errorf("forward::tls: %w", err)
 	}
 	f := newForwarder(upstream, r.cfg.Forward, tlsConfig)
-	f.propagator, f.via, f.identifier, f.now, f.guard = p, via, &l.handler.identifier, r.engine.Now, r.guard()
+	f.propagator, f.via, f.identifier, f.now, f.guard = p, via, &l.handler.identifier, r.instance.Now, r.guard()
 	r.upstreams.watch(upstream.Hostname(), tlsConfig)
 	return f, "in front of " + redact.URL(upstream), nil
 }
@@ -104,7 +104,7 @@ func (r *goproxyReceiver) chainSettings() embedded.Settings {
 		direct = "*"
 	}
 	s := embedded.Settings{
-		Dir: filepath.Join(r.state.dir, "cache"), GOPROXY: r.cfg.GOPROXY, OwnAddresses: r.cfg.leadBack(owns(r.listeners)),
+		Dir: filepath.Join(r.instance.Dir, "cache"), GOPROXY: r.cfg.GOPROXY, OwnAddresses: r.cfg.leadBack(owns(r.listeners)),
 		DirectPatterns: direct, Guard: guardChain(r.guard()), MaxSize: int64(r.cfg.Cache.MaxSize), Logger: r.log,
 	}
 	r.cfg.Chain.put(&s)

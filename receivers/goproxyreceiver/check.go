@@ -13,9 +13,8 @@ import (
 
 	"github.com/modtap/modtap/internal/certificate"
 	"github.com/modtap/modtap/internal/exchange"
-	"github.com/modtap/modtap/internal/journal"
 	"github.com/modtap/modtap/internal/modcache"
-	"github.com/modtap/modtap/internal/statefile"
+	"github.com/modtap/modtap/internal/tap/instance"
 	"github.com/modtap/modtap/receivers/goproxyreceiver/internal/embedded"
 )
 
@@ -23,12 +22,11 @@ import (
 // start, as far as that can be known without making a file or opening a port. What
 // depends on others only for a time, as a port in use, is none.
 func (c *Config) CheckStart(ctx context.Context, id component.ID) error {
-	s := stateOf(c.DataDir, id)
-	if err := s.check(); err != nil {
-		return dirError(c.DataDir, err)
+	if err := c.Config.CheckStart(ctx, id); err != nil {
+		return err
 	}
 	var err error
-	r := &goproxyReceiver{cfg: c, log: zap.NewNop(), state: s}
+	r := &goproxyReceiver{cfg: c, log: zap.NewNop(), instance: &instance.Instance{Dir: c.Folder(id)}}
 	if r.leaks, err = c.openLeaks(ctx); err != nil {
 		return err
 	}
@@ -66,20 +64,4 @@ func (c *Config) CheckStart(ctx context.Context, id component.ID) error {
 		}
 	}
 	return nil
-}
-
-// check tells why what is kept can't be opened.
-func (s state) check() error {
-	if err := statefile.Follow(s.dir); err != nil {
-		return err
-	}
-	if err := statefile.CanMake(s.dir); err != nil {
-		return err
-	}
-	for _, name := range []string{"instance.id", "client.key"} {
-		if err := statefile.CanOpen(filepath.Join(s.dir, name)); err != nil {
-			return err
-		}
-	}
-	return journal.Check(filepath.Join(s.dir, "journal"))
 }

@@ -124,7 +124,7 @@ type ForwardConfig struct {
 
 var _ component.Config = (*Config)(nil)
 
-func createDefaultConfig() component.Config {
+func newDefaultConfig() *Config {
 	return &Config{
 		Config:  instance.NewDefaultConfig("goproxy"),
 		Ingress: defaultListener("127.0.0.1:8081"),

@@ -25,13 +25,13 @@ func load(t *testing.T, file, id string) (*Config, error) {
 	require.NoError(t, err)
 	sub, err := all.Sub(id)
 	require.NoError(t, err)
-	cfg := createDefaultConfig().(*Config)
+	cfg := newDefaultConfig()
 	return cfg, sub.Unmarshal(cfg)
 }
 
 func TestConfig(t *testing.T) {
 	t.Setenv("MODTAP_DATA", "/data")
-	require.NoError(t, componenttest.CheckConfigStruct(createDefaultConfig()))
+	require.NoError(t, componenttest.CheckConfigStruct(newDefaultConfig()))
 	byDefault := func() *Config {
 		return &Config{
 			Config: instance.Config{

@@ -6,7 +6,6 @@ package goproxyreceiver
 import (
 	"bytes"
 	"crypto/tls"
-	"fmt"
 	"io"
 	"net"
 	"net/http"
@@ -253,9 +252,4 @@ func hostPort(host string, state *tls.ConnectionState) (string, uint16) {
 	}
 	n, _ := strconv.ParseUint(port, 10, 16) // no number: unknown
 	return name, uint16(n)
-}
-
-// viaToken is what a listener calls itself in Via (RFC 9110, section 7.6.3).
-func viaToken(side exchange.Side, instance string) string {
-	return fmt.Sprintf("modtap-%s-%s", side, instance)
 }

@@ -209,7 +209,7 @@ func TestAStopWaitsForAnswersOnly(t *testing.T) {
 	}
 	time.Sleep(100 * time.Millisecond)
 	start := time.Now()
-	require.NoError(t, r.receiver.Shutdown(context.Background()))
+	require.NoError(t, r.component.Shutdown(context.Background()))
 	assert.Less(t, time.Since(start), 20*time.Second, "shutdown_timeout is 30 s")
 }
 

@@ -120,48 +120,6 @@ func TestStartFaults(t *testing.T) {
 	}
 }
 
-func TestTwoComponentsOfOneServiceName(t *testing.T) {
-	f := NewFactory()
-	set := receivertest.NewNopSettings(f.Type())
-	set.ID = component.MustNewIDWithName("goproxy", "one")
-	one, err := f.CreateLogs(t.Context(), set, testConfig(t, Embedded), consumertest.NewNop())
-	require.NoError(t, err)
-	set.ID = component.MustNewIDWithName("goproxy", "two")
-	other := testConfig(t, Embedded)
-	_, err = f.CreateLogs(t.Context(), set, other, consumertest.NewNop())
-	require.ErrorContains(t, err, "service_name: ")
-	require.ErrorContains(t, err, "goproxy/one")
-
-	require.NoError(t, one.Shutdown(t.Context()))
-	two, err := f.CreateLogs(t.Context(), set, other, consumertest.NewNop())
-	require.NoError(t, err, "the name is free again")
-	require.NoError(t, two.Shutdown(t.Context()))
-}
-
-func TestStateIsKept(t *testing.T) {
-	dir, id := t.TempDir(), component.MustNewIDWithName("goproxy", "a")
-	first, err := openState(dir, id)
-	require.NoError(t, err)
-	assert.Len(t, first.key, 32)
-	second, err := openState(dir, id)
-	require.NoError(t, err)
-	assert.Equal(t, first, second)
-	other, err := openState(dir, component.MustNewID("goproxy"))
-	require.NoError(t, err)
-	assert.NotEqual(t, first.instance, other.instance)
-
-	require.NoError(t, os.WriteFile(filepath.Join(first.dir, "instance.id"), []byte("broken"), 0o600))
-	renewed, err := openState(dir, id)
-	require.NoError(t, err)
-	assert.Regexp(t, "^[0-9a-f]{16}$", renewed.instance)
-	assert.Equal(t, first.key, renewed.key)
-
-	require.NoError(t, os.Remove(filepath.Join(first.dir, "client.key")))
-	require.NoError(t, os.Mkdir(filepath.Join(first.dir, "client.key"), 0o700))
-	_, err = openState(dir, id)
-	assert.ErrorContains(t, err, "data_dir: ")
-}
-
 // TestShutdownAndRunningDownloads: at a stop, downloads may finish for a while.
 func TestShutdownAndRunningDownloads(t *testing.T) {
 	for _, c := range []struct {
@@ -188,7 +146,7 @@ func TestShutdownAndRunningDownloads(t *testing.T) {
 			stopped := make(chan time.Duration, 1)
 			go func() {
 				began := time.Now()
-				assert.NoError(t, r.receiver.Shutdown(context.Background()))
+				assert.NoError(t, r.component.Shutdown(context.Background()))
 				stopped <- time.Since(began)
 			}()
 			body, err := io.ReadAll(download)

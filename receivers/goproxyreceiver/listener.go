@@ -39,18 +39,18 @@ type listener struct {
 	drained context.CancelFunc // ends what serves beside the server
 }
 
-// listen opens the listener. What passes of its faults is reported to standing.
-func listen(ctx context.Context, side exchange.Side, cfg *ListenerConfig, log *zap.Logger, standing *standing) (*listener, error) {
+// listen opens the listener. What passes of its faults is reported to the parts' reporters.
+func listen(ctx context.Context, side exchange.Side, cfg *ListenerConfig, log *zap.Logger, reporter func(part string) func(error)) (*listener, error) {
 	l := &listener{side: side, cfg: cfg}
 	if cfg.TLS.HasValue() {
 		var err error
-		if l.cert, l.tls, err = certificate.New(ctx, cfg.TLS.Get(), log.With(zap.Stringer("side", side)), standing.of(side.String()+"::tls")); err != nil {
+		if l.cert, l.tls, err = certificate.New(ctx, cfg.TLS.Get(), log.With(zap.Stringer("side", side)), reporter(side.String()+"::tls")); err != nil {
 			return nil, fmt.Errorf("%s::tls: %w", side, err)
 		}
 		l.tls.NextProtos = []string{"h2", "http/1.1"} // a reloaded client CA has its own copy of them
 	}
 	var err error
-	if l.net, err = accept.Listen(ctx, cfg.Endpoint, log.With(zap.Stringer("side", side)), standing.of(side.String())); err != nil {
+	if l.net, err = accept.Listen(ctx, cfg.Endpoint, log.With(zap.Stringer("side", side)), reporter(side.String())); err != nil {
 		variable := map[exchange.Side]string{exchange.Ingress: "MODTAP_LISTEN", exchange.Egress: "MODTAP_EGRESS_LISTEN"}[side]
 		return nil, fmt.Errorf("%s::endpoint: %w; name a free address, or set %s", side, err, variable)
 	}

@@ -5,7 +5,8 @@ package goproxyreceiver
 
 import (
 	"context"
-	"sync"
+	"fmt"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -17,8 +18,11 @@ import (
 	"go.opentelemetry.io/collector/pdata/plog"
 	"go.opentelemetry.io/collector/pdata/pmetric"
 	"go.opentelemetry.io/collector/pdata/ptrace"
+	"go.opentelemetry.io/collector/receiver"
 	"go.opentelemetry.io/collector/receiver/receivertest"
 	"go.uber.org/goleak"
+
+	"github.com/modtap/modtap/internal/tap/instance"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -30,17 +34,22 @@ const (
 
 // running is a receiver with a sink for each signal.
 type running struct {
-	url      string
-	egress   string // Empty: there is none.
-	receiver *goproxyReceiver
-	traces   consumertest.TracesSink
-	metrics  consumertest.MetricsSink
-	logs     consumertest.LogsSink
+	url       string
+	egress    string // Empty: there is none.
+	component component.Component
+	receiver  *goproxyReceiver
+	traces    consumertest.TracesSink
+	metrics   consumertest.MetricsSink
+	logs      consumertest.LogsSink
 }
+
+// proxies counts those that tests observe: two at once have names of their own.
+var proxies atomic.Int64
 
 // testConfig is for a receiver in front of upstream that tells at once.
 func testConfig(t testing.TB, upstream string) *Config {
-	cfg := createDefaultConfig().(*Config)
+	cfg := newDefaultConfig()
+	cfg.ServiceName = fmt.Sprint("goproxy-", proxies.Add(1))
 	cfg.DataDir = t.TempDir()
 	cfg.Ingress.Endpoint = "127.0.0.1:0"
 	cfg.Upstream = upstream
@@ -54,15 +63,19 @@ func startReceiver(t testing.TB, cfg *Config) *running {
 	t.Helper()
 	require.NoError(t, cfg.Validate())
 	r := new(running)
-	var announced sync.Once
-	factory := NewFactory(WithAnnounce(func(what, where, _ string) {
+	announce := func(what, where, _ string) {
 		if what == "egress" {
 			r.egress = where
 			return
 		}
 		require.Equal(t, "proxy", what)
-		announced.Do(func() { r.url = where })
-	}))
+		require.Empty(t, r.url, "it is one receiver")
+		r.url = where
+	}
+	factory := instance.NewFactory(componentType, newDefaultConfig, func(set receiver.Settings, cfg *Config, open instance.Open) component.Component {
+		r.receiver = newReceiver(set, cfg, open, announce)
+		return r.receiver
+	}, stability)
 	set := receivertest.NewNopSettings(factory.Type())
 	set.ID = component.NewID(factory.Type())
 	traces, err := factory.CreateTraces(t.Context(), set, cfg, &r.traces)
@@ -77,14 +90,14 @@ func startReceiver(t testing.TB, cfg *Config) *running {
 		require.NoError(t, traces.Start(t.Context(), componenttest.NewNopHost()))
 	}
 	require.NotEmpty(t, r.url)
-	r.receiver = traces.(*goproxyReceiver)
+	r.component = traces
 	t.Cleanup(func() { r.stop(t) })
 	return r
 }
 
 // stop shuts the receiver down: what has ended is then told.
 func (r *running) stop(t testing.TB) {
-	require.NoError(t, r.receiver.Shutdown(context.Background()))
+	require.NoError(t, r.component.Shutdown(context.Background()))
 }
 
 // told is one exchange as the sinks got it.

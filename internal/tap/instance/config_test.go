@@ -48,7 +48,7 @@ func TestEveryFaultHasItsKey(t *testing.T) {
 		"heavy_hitters::modules: -1 is no number between 0 and 10000\n"+
 		"heavy_hitters::clients: 10001 is no number between 0 and 10000\n"+
 		"heavy_hitters::idle_expiry: 0s is no time to wait; write for example 1h")
-	assert.NoError(t, confmap.Validate(cfg))
+	assert.NoError(t, confmap.Validate(&cfg.Config))
 }
 
 func TestDataDirComesFromTheEnvironment(t *testing.T) {

@@ -35,5 +35,4 @@ func (s *SessionsConfig) check() error {
 	return err
 }
 
-// Settings returns s as the session table wants it.
-func (s *SessionsConfig) Settings() session.Settings { return session.Settings(*s) }
+func (s *SessionsConfig) settings() session.Settings { return session.Settings(*s) }
