@@ -4,15 +4,11 @@
 package goproxyreceiver
 
 import (
-	"crypto/hmac"
-	"crypto/sha256"
-	"encoding/hex"
 	"net/http"
 	"net/netip"
 	"slices"
 	"strings"
 
-	"github.com/modtap/modtap/internal/exchange"
 	"github.com/modtap/modtap/internal/goauth"
 	"github.com/modtap/modtap/internal/redact"
 	"github.com/modtap/modtap/internal/session"
@@ -21,85 +17,31 @@ import (
 
 // identifier tells who sent a request.
 type identifier struct {
-	trusted  []netip.Prefix
-	header   string // that names the client; empty: none
-	identity instance.Identity
-	users    bool   // of Basic authorization are told like other names; else as a hash
-	key      []byte // of the hash that is told
-	judging  []byte // the key of the hash that isn't; see judgingKey
+	trusted []netip.Prefix
+	header  string // that names the client; empty: none
+	users   bool   // of Basic authorization are exported like other names; else as a hash
+	clients *instance.Clients
 }
 
-// client returns who sent r, as the policy lets it be told, and what tells that
-// client from others, as nobody is told. direct is true if the connection is the
-// client's own, as far as configuration and header say: a proxy's is shared by many.
-func (i *identifier) client(r *http.Request) (c exchange.Client, key session.Key, direct bool) {
-	name, open := i.name(r)
-	key = session.Key{UserAgent: r.UserAgent(), Identity: name, Owner: r.Header.Get(goauth.HeaderOwner)}
-	peer, err := netip.ParseAddrPort(r.RemoteAddr)
-	if err == nil {
-		key.Address = i.origin(peer.Addr().Unmap(), r.Header)
-		direct = !i.trusts(peer.Addr().Unmap()) && !relayed(r)
+// client returns who sent r, and what tells its session. direct is true if the connection
+// is the client's own, as far as configuration and header say: a proxy's is shared by many.
+func (i *identifier) client(r *http.Request) (who instance.Client, key session.Key, direct bool) {
+	who.Name, who.Secret = i.name(r)
+	if peer, err := netip.ParseAddrPort(r.RemoteAddr); err == nil {
+		from := peer.Addr().Unmap()
+		if who.Address = i.origin(from, r.Header); who.Address == from {
+			who.Port = peer.Port()
+		}
+		direct = !i.trusts(from) && !relayed(r)
 	}
-	switch i.identity {
-	case instance.IdentityNone:
-	case instance.IdentityHash:
-		if err == nil {
-			c.Address = i.hash(key.Address.AsSlice())
-		}
-		if key.Identity != "" {
-			c.Name = i.hash([]byte(key.Identity))
-		}
-	default:
-		if c.Name = name; !open && name != "" {
-			c.Name = i.hash([]byte(name))
-		}
-		if err != nil {
-			break
-		}
-		c.Address = key.Address.String()
-		if key.Address == peer.Addr().Unmap() {
-			c.Port = peer.Port()
-		}
-	}
-	return c, key, direct
-}
-
-// judgingKey derives the key of what judges from the instance's: what judges and what
-// is told can't be compared, whatever a client calls itself.
-func judgingKey(instance []byte) []byte {
-	mac := hmac.New(sha256.New, instance)
-	mac.Write([]byte("modtap: clients, for judging"))
-	return mac.Sum(nil)
-}
-
-// clientKey returns what tells the client of key from others under every policy. The
-// secret stands first and most of the sum is left out, so this is as good as HMAC
-// (https://www.rfc-editor.org/rfc/rfc2104), and several times faster.
-func (i *identifier) clientKey(key *session.Key) (out exchange.ClientKey) {
-	var buf [256]byte
-	b := append(buf[:0], i.judging...)
-	b = append(b, byte(key.Address.BitLen()))
-	address := key.Address.As16()
-	b = append(b, address[:]...)
-	b = append(b, key.Address.Zone()...)
-	b = append(b, 0)
-	b = append(b, key.Identity...)
-	sum := sha256.Sum256(b)
-	copy(out[:], sum[:])
-	return out
-}
-
-func (i *identifier) hash(b []byte) string {
-	mac := hmac.New(sha256.New, i.key)
-	mac.Write(b)
-	return hex.EncodeToString(mac.Sum(nil)[:8])
+	key = session.Key{Address: who.Address, UserAgent: r.UserAgent(), Identity: who.Name, Owner: r.Header.Get(goauth.HeaderOwner)}
+	return who, key, direct
 }
 
 // name returns who the client says to be: what the configured header holds, else
-// the common name of its certificate, else the user of Basic authorization. open
-// tells whether it may be told as it is: a user of Basic may be a token.
-func (i *identifier) name(r *http.Request) (name string, open bool) {
-	open = true
+// the common name of its certificate, else the user of Basic authorization. It may be
+// a secret: a user of Basic is often a token.
+func (i *identifier) name(r *http.Request) (name string, secret bool) {
 	if i.header != "" {
 		name = r.Header.Get(i.header)
 	}
@@ -109,9 +51,9 @@ func (i *identifier) name(r *http.Request) (name string, open bool) {
 	if name == "" && len(r.Header["Authorization"]) > 0 {
 		var password string
 		name, password, _ = r.BasicAuth()
-		open = i.users && isPassword(password)
+		secret = !i.users || !isPassword(password)
 	}
-	return strings.ToValidUTF8(name, "\uFFFD"), open && !redact.IsToken(name)
+	return strings.ToValidUTF8(name, "\uFFFD"), secret || redact.IsToken(name)
 }
 
 // isPassword tells a password from what is put in its place where the user is a

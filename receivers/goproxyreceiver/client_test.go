@@ -4,7 +4,6 @@
 package goproxyreceiver
 
 import (
-	"net"
 	"net/http"
 	"net/netip"
 	"testing"
@@ -17,14 +16,14 @@ import (
 )
 
 func clientOf(i identifier, remote string, h http.Header) exchange.Client {
-	c, _, _ := i.client(&http.Request{RemoteAddr: remote, Header: h})
-	return c
+	who, _, _ := i.client(&http.Request{RemoteAddr: remote, Header: h})
+	return i.clients.Exported(&who)
 }
 
 func TestClientAddress(t *testing.T) {
 	trusted, err := prefixes([]string{"10.0.0.0/8", "127.0.0.1", "fd00::/8", "::ffff:192.0.2.1"})
 	require.NoError(t, err)
-	i := identifier{trusted: trusted, identity: instance.IdentityFull}
+	i := identifier{trusted: trusted, clients: instance.NewClients(instance.IdentityFull, nil)}
 	const peer = "10.0.0.1:4711"
 	forwarded := func(lines ...string) http.Header { return http.Header{"Forwarded": lines} }
 	xff := func(lines ...string) http.Header { return http.Header{"X-Forwarded-For": lines} }
@@ -76,36 +75,6 @@ func TestClientAddress(t *testing.T) {
 	}
 }
 
-func TestClientIdentity(t *testing.T) {
-	hash := identifier{identity: instance.IdentityHash, key: []byte("key")}
-	a := clientOf(hash, "203.0.113.9:1", nil)
-	assert.Regexp(t, "^[0-9a-f]{16}$", a.Address)
-	assert.Zero(t, a.Port)
-	assert.Equal(t, a, clientOf(hash, "203.0.113.9:2", nil), "the same address gives the same hash")
-	assert.Equal(t, a, clientOf(hash, "[::ffff:203.0.113.9]:2", nil))
-	assert.NotEqual(t, a, clientOf(hash, "203.0.113.8:1", nil))
-	assert.NotEqual(t, a, clientOf(identifier{identity: instance.IdentityHash, key: []byte("other")}, "203.0.113.9:1", nil), "it is keyed")
-	assert.Equal(t, exchange.Client{}, clientOf(identifier{identity: instance.IdentityNone}, "203.0.113.9:1", nil))
-}
-
-func TestClientIdentityByDefault(t *testing.T) {
-	for _, c := range []struct {
-		listener string
-		set      instance.Identity
-		want     instance.Identity
-	}{
-		{"127.0.0.1:8081", "", instance.IdentityFull},
-		{"[::1]:8081", "", instance.IdentityFull},
-		{"0.0.0.0:8081", "", instance.IdentityHash},
-		{"[::]:8081", "", instance.IdentityHash},
-		{"192.0.2.1:8081", instance.IdentityFull, instance.IdentityFull},
-		{"127.0.0.1:8081", instance.IdentityNone, instance.IdentityNone},
-	} {
-		r := &goproxyReceiver{cfg: &Config{Config: instance.Config{ClientIdentity: c.set}}}
-		assert.Equal(t, c.want, r.identity(net.TCPAddrFromAddrPort(netip.MustParseAddrPort(c.listener))), c.listener)
-	}
-}
-
 func TestHashOutlivesARestart(t *testing.T) {
 	address := func(cfg *Config) any {
 		r := startReceiver(t, cfg)
@@ -126,7 +95,7 @@ func FuzzForwarded(f *testing.F) {
 	for _, seed := range []string{"", ",", `for="[::1]:80";by=x, for=1.1.1.1`, "for=unknown", `for="a\"b"`, "1.1.1.1, [::1]:80, x", "::ffff:1.2.3.4%z"} {
 		f.Add(seed, seed)
 	}
-	trusted := identifier{trusted: []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")}, identity: instance.IdentityFull}
+	trusted := identifier{trusted: []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")}, clients: instance.NewClients(instance.IdentityFull, nil)}
 	f.Fuzz(func(t *testing.T, forwarded, xff string) {
 		h := http.Header{"Forwarded": {forwarded}, "X-Forwarded-For": {xff}}
 		assert.Equal(t, exchange.Client{Address: "203.0.113.9", Port: 1}, clientOf(trusted, "203.0.113.9:1", h), "an untrusted peer is never believed")
@@ -142,8 +111,8 @@ func FuzzForwarded(f *testing.F) {
 func TestWhoseConnection(t *testing.T) {
 	trusted, err := prefixes([]string{"10.0.0.0/8"})
 	require.NoError(t, err)
-	for _, identity := range []instance.Identity{instance.IdentityFull, instance.IdentityHash, instance.IdentityNone} {
-		i := identifier{trusted: trusted, identity: identity}
+	for _, identity := range policies {
+		i := identifier{trusted: trusted, clients: instance.NewClients(identity, nil)}
 		for remote, want := range map[string]bool{"203.0.113.9:1": true, "10.0.0.1:1": false, "[::ffff:10.0.0.1]:1": false, "pipe": false} {
 			_, _, direct := i.client(&http.Request{RemoteAddr: remote})
 			assert.Equal(t, want, direct, "%s, %s", identity, remote)

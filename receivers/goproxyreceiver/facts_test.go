@@ -24,6 +24,7 @@ import (
 	"github.com/modtap/modtap/internal/exchange"
 	"github.com/modtap/modtap/internal/goproxy"
 	"github.com/modtap/modtap/internal/session"
+	"github.com/modtap/modtap/internal/tap/instance"
 )
 
 // attempt is the part of a client span that a test expects.
@@ -266,7 +267,7 @@ func newIngress(t testing.TB, serve backendFunc) (*handler, *recorded) {
 	require.NoError(t, err)
 	kept := new(recorded)
 	sessions := session.NewTable(session.Settings{}, nil)
-	return &handler{recorder: kept, backend: serve, propagator: p, via: "modtap-test", sessions: sessions}, kept
+	return &handler{recorder: kept, backend: serve, propagator: p, via: "modtap-test", sessions: sessions, identifier: identifier{clients: instance.NewClients("", nil)}}, kept
 }
 
 func TestFaultOfOurOwnIsNoSuccess(t *testing.T) {

@@ -145,15 +145,14 @@ func (in *handler) fill(x *transfer, r *http.Request, c *connection) {
 	b.Scheme = scheme(r)
 	b.ServerAddress, b.ServerPort = hostPort(r.Host, r.TLS)
 	b.Protocol = protocol(r)
-	var key session.Key
-	var direct bool
-	if b.Client, key, direct = in.identifier.client(r); direct {
+	who, key, direct := in.identifier.client(r)
+	b.Client, b.ClientKey = in.identifier.clients.Exported(&who), in.identifier.clients.Key(&who)
+	if direct {
 		b.Connection = c.number
 		if ownConnection(r) {
 			key.Conn, key.Streams = c.session, r.ProtoMajor >= 2
 		}
 	}
-	b.ClientKey = in.identifier.clientKey(&key)
 	b.UserAgent = redact.Text(r.UserAgent())
 	b.CI = job(r.Header)
 	remote := in.propagator.extract(r.Context(), r.Header)

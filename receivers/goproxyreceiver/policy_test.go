@@ -21,8 +21,6 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"github.com/modtap/modtap/internal/exchange"
-	"github.com/modtap/modtap/internal/session"
 	"github.com/modtap/modtap/internal/tap/instance"
 )
 
@@ -131,7 +129,7 @@ func TestWhatJudgesIsNotTold(t *testing.T) {
 		lines := []string{"X-Forwarded-For: 192.0.2.7", basic("ann:secret"), "User-Agent: Go-http-client/1.1"}
 		ask(t, r.url, get("/example.com/a/@v/v1.0.0.zip", lines...))
 		ask(t, r.url, get("/example.com/a/@v/v1.0.0.zip", append(lines, "Range: bytes=5-9")...))
-		key := r.receiver.listeners[0].handler.identifier.clientKey(&session.Key{Address: netip.MustParseAddr("192.0.2.7"), Identity: "ann"})
+		key := r.receiver.listeners[0].handler.identifier.clients.Key(&instance.Client{Address: netip.MustParseAddr("192.0.2.7"), Name: "ann"})
 		require.NotZero(t, key)
 		all := r.json(t)
 		require.Contains(t, all, "goproxy.download.resumes", "it judges")
@@ -143,48 +141,5 @@ func TestWhatJudgesIsNotTold(t *testing.T) {
 			assert.NotContains(t, all, form, "%q", policy)
 			assert.NotContains(t, strings.ToLower(all), strings.ToLower(form), "%q", policy)
 		}
-	}
-}
-
-// TestWhatJudges: it is the same for one client under every policy, another for every
-// other client and under every other key, and none of what is told.
-func TestWhatJudges(t *testing.T) {
-	trusted, err := prefixes([]string{"10.0.0.0/8"})
-	require.NoError(t, err)
-	who := func(policy instance.Identity, key, remote, user string) (exchange.ClientKey, exchange.Client) {
-		i := identifier{trusted: trusted, identity: policy, key: []byte(key), judging: judgingKey([]byte(key))}
-		r := &http.Request{RemoteAddr: remote, Header: http.Header{}}
-		if user != "" {
-			r.SetBasicAuth(user, "secret")
-		}
-		told, k, _ := i.client(r)
-		return i.clientKey(&k), told
-	}
-	seen := make(map[exchange.ClientKey]string)
-	for _, key := range []string{"one", "another"} {
-		for _, address := range []string{"192.0.2.1", "192.0.2.2", "2001:db8::1", "::", "0.0.0.0", "fe80::1", "fe80::1%a", "fe80::1%b"} {
-			for _, user := range []string{"", "ann", "eve", "\x00", strings.Repeat("long", 100)} {
-				remote := netip.AddrPortFrom(netip.MustParseAddr(address), 1).String()
-				want, _ := who(instance.IdentityFull, key, remote, user)
-				name := fmt.Sprintf("%s %s %q", key, address, user)
-				require.Empty(t, seen[want], name)
-				seen[want] = name
-				for _, policy := range policies {
-					got, told := who(policy, key, strings.TrimSuffix(remote, "1")+"2", user)
-					assert.Equal(t, want, got, "%s, %q: the port doesn't matter", name, policy)
-					assert.NotContains(t, []string{told.Address, told.Name}, hex.EncodeToString(got[:]))
-				}
-			}
-		}
-	}
-}
-
-// BenchmarkClientKey is what judging apart from telling costs a request.
-func BenchmarkClientKey(b *testing.B) {
-	i := identifier{judging: judgingKey([]byte("key"))}
-	key := session.Key{Address: netip.MustParseAddr("192.0.2.1"), Identity: "ann"}
-	b.ReportAllocs()
-	for b.Loop() {
-		_ = i.clientKey(&key)
 	}
 }

@@ -5,7 +5,6 @@ package goproxyreceiver
 
 import (
 	"context"
-	"net"
 
 	"go.opentelemetry.io/collector/component"
 	"go.opentelemetry.io/collector/receiver"
@@ -65,7 +64,7 @@ func (r *goproxyReceiver) Start(ctx context.Context, host component.Host) error 
 		}
 		return err
 	}
-	r.instance.Start() //nolint:contextcheck // its own metrics belong to no call
+	r.instance.Start()
 	for _, l := range r.listeners {
 		l.serve(host) //nolint:contextcheck // it serves until drain, not until the start is over
 		r.announce(l.what(), l.url(), l.note)
@@ -105,8 +104,8 @@ func (r *goproxyReceiver) open(ctx context.Context) error {
 			recorder: r.instance,
 			door:     frontdoor.New(l.addr(), r.cfg.AllowedHosts),
 			identifier: identifier{
-				trusted: trusted, header: r.cfg.ClientHeader, identity: r.identity(l.addr()),
-				users: r.cfg.ClientIdentity == instance.IdentityFull, key: r.instance.Key, judging: judgingKey(r.instance.Key),
+				trusted: trusted, header: r.cfg.ClientHeader,
+				users: r.cfg.ClientIdentity == instance.IdentityFull, clients: r.instance.Clients(isLoopback(l.addr())),
 			},
 			sessions:   r.instance.Sessions,
 			propagator: propagator,
@@ -121,16 +120,6 @@ func (r *goproxyReceiver) open(ctx context.Context) error {
 		}
 	}
 	return nil
-}
-
-func (r *goproxyReceiver) identity(at net.Addr) instance.Identity {
-	switch {
-	case r.cfg.ClientIdentity != "":
-		return r.cfg.ClientIdentity
-	case isLoopback(at):
-		return instance.IdentityFull
-	}
-	return instance.IdentityHash
 }
 
 // Shutdown lets running downloads finish for at most shutdown_timeout.

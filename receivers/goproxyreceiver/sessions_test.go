@@ -129,7 +129,8 @@ func TestClientName(t *testing.T) {
 		return h
 	}
 	const user = "Basic YW5uOnNlY3JldA==" // ann:secret
-	hash := func(name string) string { return new(identifier).hash([]byte(name)) }
+	clients := instance.NewClients("", nil)
+	hash := func(name string) string { return clients.Exported(&instance.Client{Name: name, Secret: true}).Name }
 	users := identifier{users: true}
 	authorization := func(userinfo string) http.Header {
 		return header("Authorization", basic(userinfo)[len("Authorization: "):])
@@ -158,15 +159,19 @@ func TestClientName(t *testing.T) {
 		{"header that isn't configured", identifier{}, header("X-Client", "eve"), nil, ""},
 		{"header", identifier{header: "X-Client"}, header("X-Client", "bot", "Authorization", user), certificate("ci-7"), "bot"},
 		{"header that wasn't sent", identifier{header: "X-Client", users: true}, header("Authorization", user), nil, "ann"},
-		{"none", identifier{identity: instance.IdentityNone}, header("Authorization", user), nil, ""},
-		{"hash", identifier{identity: instance.IdentityHash, key: []byte("key")}, header("Authorization", user), nil, "9d77c3180ff81edf"},
+		{"none", identifier{clients: instance.NewClients(instance.IdentityNone, nil)}, header("Authorization", user), nil, ""},
+		{"hash", identifier{clients: instance.NewClients(instance.IdentityHash, []byte("key"))}, header("Authorization", user), nil, "9d77c3180ff81edf"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			r := httptest.NewRequest(http.MethodGet, zip, http.NoBody)
 			r.Header, r.TLS = c.header, c.tls
-			client, key, _ := c.set.client(r)
+			if c.set.clients == nil {
+				c.set.clients = clients
+			}
+			who, key, _ := c.set.client(r)
+			client := c.set.clients.Exported(&who)
 			assert.Equal(t, c.want, client.Name)
-			if c.set.identity == instance.IdentityNone {
+			if c.name == "none" {
 				assert.Equal(t, exchange.Client{}, client)
 				assert.Equal(t, "ann", key.Identity, "sessions are told apart all the same")
 				assert.True(t, key.Address.IsValid())

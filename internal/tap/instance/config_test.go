@@ -37,7 +37,7 @@ func TestSettingsStandBesideTheReceiversOwn(t *testing.T) {
 // and must find nothing that it would name by a key which nobody wrote.
 func TestEveryFaultHasItsKey(t *testing.T) {
 	cfg := &settings{Config: Config{Settle: -1, Hold: 5, HeavyHitters: HeavyHittersConfig{Modules: -1, Clients: maxHitters + 1}}}
-	assert.EqualError(t, cfg.Check(), "service_name: empty: name the observed proxy\n"+
+	require.EqualError(t, cfg.Check(), "service_name: empty: name the observed proxy\n"+
 		"data_dir: empty: name a directory, or set MODTAP_DATA\n"+
 		"settle: -1ns is negative\n"+
 		"hold: 5ns is shorter than 1ms; write a unit, for example 5s\n"+

@@ -38,11 +38,11 @@ type Instance struct {
 	ID string
 	// Dir is the component's folder, for what else the receiver keeps.
 	Dir string
-	// Key is a secret that is kept in Dir: that of the hash of clients.
-	Key []byte
 	// Sessions choose the build session of a request when it arrives.
 	Sessions *session.Table
 
+	policy   Identity
+	key      []byte // a secret that is kept in Dir
 	standing standing
 }
 
@@ -64,7 +64,7 @@ func open(set receiver.Settings, cfg *Config, to tap.Consumers, host component.H
 		return nil, err
 	}
 	in := &Instance{
-		ID: f.id, Dir: f.dir, Key: f.key,
+		ID: f.id, Dir: f.dir, policy: cfg.ClientIdentity, key: f.key,
 		Sessions: session.NewTable(cfg.Sessions.settings(), f.key),
 		standing: standing{host: host},
 	}

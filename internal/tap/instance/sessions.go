@@ -35,4 +35,6 @@ func (s *SessionsConfig) check() error {
 	return err
 }
 
-func (s *SessionsConfig) settings() session.Settings { return session.Settings(*s) }
+func (s *SessionsConfig) settings() session.Settings {
+	return session.Settings{IdleGap: s.IdleGap, MaxDuration: s.MaxDuration, MaxOpen: s.MaxOpen}
+}
