@@ -1,10 +1,6 @@
 // Copyright The Modtap Authors
 // SPDX-License-Identifier: Apache-2.0
 
-// Package instance is what every receiver needs beside its capturing: the settings
-// that all have, one instance for the three signals of a component, its folder and
-// identity, the build sessions, and the engine that takes what is captured to the
-// pipeline.
 package instance
 
 import (

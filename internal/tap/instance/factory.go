@@ -26,29 +26,37 @@ func (c *Config) base() *Config { return c }
 // goes wrong.
 type Open func(Settings) (*Instance, error)
 
-// New makes the part of a component that captures. Its Start is called once, when the
-// collector has started all signals of the component, as only then every exporter behind
-// it has been started; it calls open, and Start of the instance when nothing can fail any
-// more. Its Shutdown is called at most once, after a Start that went well; when it
-// returns, nothing is captured any more.
-type New[C Configuration] func(set receiver.Settings, cfg C, open Open) component.Component
+// Constructor makes the part of a component that captures. Its Start is called once, when
+// the collector has started all signals of the component, as only then every exporter
+// behind it has been started; it calls open, and Start of the instance when nothing can
+// fail any more. Its Shutdown is called at most once, after a Start that went well; when
+// it returns, nothing is captured any more.
+type Constructor[C Configuration] func(set receiver.Settings, cfg C, open Open) component.Component
 
 // NewFactory returns the factory of a receiver: one component for the three signals of
 // one configuration, with one instance behind it.
-func NewFactory[C Configuration](of component.Type, defaults func() C, capturer New[C], level component.StabilityLevel) receiver.Factory {
+func NewFactory[C Configuration](
+	of component.Type, defaults func() C, capturer Constructor[C], level component.StabilityLevel,
+) receiver.Factory {
 	f := &factory[C]{capturer: capturer, made: make(map[component.Config]*shared)}
 	return receiver.NewFactory(of, func() component.Config { return defaults() },
-		receiver.WithTraces(func(_ context.Context, set receiver.Settings, cfg component.Config, next consumer.Traces) (receiver.Traces, error) {
+		receiver.WithTraces(func(
+			_ context.Context, set receiver.Settings, cfg component.Config, next consumer.Traces,
+		) (receiver.Traces, error) {
 			s := f.shared(set, cfg)
 			s.consumers.Traces = next
 			return s, nil
 		}, level),
-		receiver.WithMetrics(func(_ context.Context, set receiver.Settings, cfg component.Config, next consumer.Metrics) (receiver.Metrics, error) {
+		receiver.WithMetrics(func(
+			_ context.Context, set receiver.Settings, cfg component.Config, next consumer.Metrics,
+		) (receiver.Metrics, error) {
 			s := f.shared(set, cfg)
 			s.consumers.Metrics = next
 			return s, nil
 		}, level),
-		receiver.WithLogs(func(_ context.Context, set receiver.Settings, cfg component.Config, next consumer.Logs) (receiver.Logs, error) {
+		receiver.WithLogs(func(
+			_ context.Context, set receiver.Settings, cfg component.Config, next consumer.Logs,
+		) (receiver.Logs, error) {
 			s := f.shared(set, cfg)
 			s.consumers.Logs = next
 			return s, nil
@@ -58,7 +66,7 @@ func NewFactory[C Configuration](of component.Type, defaults func() C, capturer 
 
 // factory finds the one component that belongs to a configuration.
 type factory[C Configuration] struct {
-	capturer New[C]
+	capturer Constructor[C]
 
 	mu   sync.Mutex
 	made map[component.Config]*shared
