@@ -39,6 +39,7 @@ func serveOnce(t *testing.T, protocol, method, target string, handler func(w htt
 	require.NoError(t, err)
 	require.NoError(t, resp.Body.Close())
 	server.Close()
+	in.gate.Lock() // the answer of a HEAD is there before its handler has ended
 	require.Len(t, kept.ends, 1)
 	return resp.StatusCode, string(sent), kept.ends[0]
 }
