@@ -66,7 +66,9 @@ func NewSettler(window time.Duration, settings JoinSettings, tell func(Settled))
 func (s *Settler) Add(r exchange.Record) {
 	switch r.Kind {
 	case exchange.KindStart:
-		s.interrupt()
+		if !r.Start.Continues {
+			s.interrupt()
+		}
 		s.run = r.Start.Run
 	case exchange.KindBegin:
 		s.open[r.Begin.ID] = r.Begin
@@ -96,6 +98,9 @@ func (s *Settler) Damaged() {
 
 // Waiting reports whether an exchange waits for time to pass.
 func (s *Settler) Waiting() bool { return len(s.waiting) > 0 }
+
+// Now returns the time by the records: the latest that any of them had.
+func (s *Settler) Now() exchange.Time { return s.last }
 
 // Open returns how many exchanges have begun and not ended.
 func (s *Settler) Open() int { return len(s.open) }

@@ -64,6 +64,10 @@ type Begin struct {
 	ID uint64
 	// Time is when the request's header had been read; the tap sets it.
 	Time Time
+	// Offset is how far the wall's clock was ahead of the run's then. All times of the
+	// exchange are the run's, which neither stands still nor steps, so that durations are
+	// true; with Offset they are the wall's. Zero: the two agree.
+	Offset time.Duration
 	// Side is where the request was seen.
 	Side Side
 	// Method is the request method as sent.

@@ -17,6 +17,18 @@ func appendField(dst []byte, tag byte, size int) []byte {
 	return append(dst, tag, byte(size), byte(size>>8))
 }
 
+// openField begins a field whose size isn't known yet; closeField ends it.
+func openField(dst []byte, tag byte) (_ []byte, at int) {
+	dst = appendField(dst, tag, 0)
+	return dst, len(dst)
+}
+
+func closeField(dst []byte, at int) []byte {
+	n := len(dst) - at
+	dst[at-2], dst[at-1] = byte(n), byte(n>>8)
+	return dst
+}
+
 // field takes the next field; ok is false at the record's end, and after a fault.
 func (d *decoder) field() (tag byte, field decoder, ok bool) {
 	if d.s == "" || d.bad {

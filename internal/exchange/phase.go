@@ -75,8 +75,7 @@ func appendParts(dst []byte, parts []Part, end Time) []byte {
 		return dst
 	}
 	parts = parts[:min(len(parts), int(Phases))]
-	dst = appendField(dst, endPhases, 0)
-	at := len(dst)
+	dst, at := openField(dst, endPhases)
 	for i := range parts {
 		p := &parts[i]
 		if p.Duration <= 0 {
@@ -90,8 +89,7 @@ func appendParts(dst []byte, parts []Part, end Time) []byte {
 	if len(dst) == at {
 		return dst[:at-3]
 	}
-	binary.LittleEndian.PutUint16(dst[at-2:], uint16(len(dst)-at))
-	return dst
+	return closeField(dst, at)
 }
 
 func (d *decoder) parts(end Time) (parts []Part) {

@@ -13,15 +13,22 @@ type Kind byte
 
 // The kinds of records.
 const (
-	KindStart Kind = 1 + iota // a run of Modtap opens
-	KindBegin                 // a request arrived
-	KindEnd                   // an exchange is over
-	KindTick                  // time passed while something waited
-	KindStop                  // the run ended in order
+	KindStart    Kind = 1 + iota // a run of Modtap opens
+	KindBegin                    // a request arrived
+	KindEnd                      // an exchange is over
+	KindTick                     // time passed while something waited
+	KindStop                     // the run ended in order
+	KindExchange                 // a whole exchange, told of once it was over
+
+	kinds // the first that isn't known
 )
 
+// Known reports whether k is a kind that there is; else a newer Modtap wrote it.
+func (k Kind) Known() bool { return k > 0 && k < kinds }
+
 // Record is one decoded record. Kind says which of the fields is set; Time is
-// the record's own. Of a kind that isn't known, from a newer Modtap, nothing else is.
+// the record's own, by the clock of its source. Of a kind that isn't known, from a newer
+// Modtap, nothing else is.
 type Record struct {
 	Kind  Kind
 	Time  Time
@@ -31,6 +38,12 @@ type Record struct {
 	// Left is, of a tick, the session (its ID and Root) that has no connection of its
 	// own any more; zero: it says nothing of one.
 	Left Session
+	// SessionKey is, of a whole exchange, what the session table knows its session by, in
+	// a form of that table's own, at most [MaxSessionKey] bytes; nil: the table didn't
+	// choose it.
+	SessionKey []byte
+	// Mark is, of a whole exchange and of a tick, how far its source is read with it.
+	Mark Mark
 }
 
 // What a record keeps of a value at most, so that none is longer than 64 KiB.
@@ -65,13 +78,11 @@ func Decode(rec []byte) (Record, error) {
 	case KindEnd:
 		r.End = d.end(r.Time)
 	case KindTick:
-		if d.s != "" {
-			copy(r.Left.ID[:], d.take(len(r.Left.ID)))
-			copy(r.Left.Root[:], d.take(len(r.Left.Root)))
-		}
-		d.skipFields()
+		d.tick(&r)
 	case KindStop:
 		d.skipFields()
+	case KindExchange:
+		d.whole(&r)
 	default:
 		d.s = ""
 	}

@@ -3,14 +3,23 @@
 
 package exchange
 
-import "encoding/binary"
+import (
+	"encoding/binary"
+	"time"
+)
 
 // The fields of a begin record.
-const beginClientKey = 1
+const (
+	beginClientKey = 1 + iota
+	beginOffset
+)
 
 // AppendBegin appends b as a record to dst. It doesn't allocate beyond dst.
 func AppendBegin(dst []byte, b *Begin) []byte {
-	dst = append(dst, byte(KindBegin))
+	return appendBegin(append(dst, byte(KindBegin)), b)
+}
+
+func appendBegin(dst []byte, b *Begin) []byte {
 	dst = appendTime(dst, b.Time)
 	dst = binary.AppendUvarint(dst, b.ID)
 	dst = append(dst, byte(b.Side))
@@ -38,10 +47,13 @@ func AppendBegin(dst []byte, b *Begin) []byte {
 	}
 	dst = binary.AppendUvarint(dst, b.Connection)
 	dst = appendBool(dst, b.Session.Held)
-	if b.ClientKey == (ClientKey{}) {
-		return dst
+	if b.ClientKey != (ClientKey{}) {
+		dst = append(appendField(dst, beginClientKey, len(b.ClientKey)), b.ClientKey[:]...)
 	}
-	return append(appendField(dst, beginClientKey, len(b.ClientKey)), b.ClientKey[:]...)
+	if b.Offset != 0 {
+		dst = appendTime(appendField(dst, beginOffset, 8), Time(b.Offset))
+	}
+	return dst
 }
 
 func appendCI(dst []byte, c *CI) []byte {
@@ -89,8 +101,11 @@ func (d *decoder) begin(t Time) *Begin {
 		b.Session.Held = d.byte() == 1
 	}
 	for tag, field, ok := d.field(); ok; tag, field, ok = d.field() {
-		if tag == beginClientKey && len(field.s) >= len(b.ClientKey) {
+		switch {
+		case tag == beginClientKey && len(field.s) >= len(b.ClientKey):
 			copy(b.ClientKey[:], field.s)
+		case tag == beginOffset && len(field.s) >= 8:
+			b.Offset = time.Duration(field.time())
 		}
 	}
 	return b

@@ -10,7 +10,10 @@ const endPhases = 1
 
 // AppendEnd appends e as a record to dst. It doesn't allocate beyond dst.
 func AppendEnd(dst []byte, e *End) []byte {
-	dst = append(dst, byte(KindEnd))
+	return appendEnd(append(dst, byte(KindEnd)), e, maxAttempts)
+}
+
+func appendEnd(dst []byte, e *End, most int) []byte {
 	dst = appendTime(dst, e.Time)
 	dst = binary.AppendUvarint(dst, e.ID)
 	dst = appendTime(dst, e.FirstByte)
@@ -26,7 +29,7 @@ func AppendEnd(dst []byte, e *End) []byte {
 		dst = appendString(dst, headers[i].Name, maxShort)
 		dst = appendString(dst, headers[i].Value, maxLine)
 	}
-	attempts := e.Attempts[:min(len(e.Attempts), maxAttempts)]
+	attempts := e.Attempts[:min(len(e.Attempts), most)]
 	dst = binary.AppendUvarint(dst, uint64(len(attempts)))
 	for i := range attempts {
 		dst = appendAttempt(dst, &attempts[i])

@@ -6,7 +6,13 @@ package exchange
 import "encoding/binary"
 
 // The fields of a start record.
-const startSettings = 1
+const (
+	startSettings = 1 + iota
+	startContinues
+)
+
+// The fields of a tick.
+const tickMark = 1
 
 // Start opens a run.
 type Start struct {
@@ -17,6 +23,10 @@ type Start struct {
 	// Settings are those that verdicts, and the order of telling, depend on, in a form
 	// that only their owner knows, at most [MaxSettings] bytes. Empty: they aren't known.
 	Settings []byte
+	// Continues says that nothing of what the run observes has escaped it: its sources
+	// have kept what happened since the run before, and go on where that one was. So
+	// nothing is interrupted, no window closes and no session loses its connections.
+	Continues bool
 }
 
 // MaxSettings is the most that [Start.Settings] keeps, in bytes.
@@ -28,10 +38,13 @@ func AppendStart(dst []byte, s Start) []byte {
 	dst = appendTime(dst, s.Time)
 	dst = appendString(dst, s.Run, maxShort)
 	dst = binary.LittleEndian.AppendUint64(dst, 0) // was a hash that nobody read
-	if len(s.Settings) == 0 || len(s.Settings) > MaxSettings {
-		return dst
+	if n := len(s.Settings); n > 0 && n <= MaxSettings {
+		dst = append(appendField(dst, startSettings, n), s.Settings...)
 	}
-	return append(appendField(dst, startSettings, len(s.Settings)), s.Settings...)
+	if s.Continues {
+		dst = appendField(dst, startContinues, 0)
+	}
+	return dst
 }
 
 // AppendTick appends a record that only says that it is t.
@@ -46,6 +59,12 @@ func AppendLeft(dst []byte, t Time, s Session) []byte {
 	return append(dst, s.Root[:]...)
 }
 
+// AppendMark appends a record that says that it is t by the clock of the sources and
+// how far one of them is read, whatever was there. It is a tick that says more.
+func AppendMark(dst []byte, t Time, m Mark) []byte {
+	return appendMark(AppendLeft(dst, t, Session{}), tickMark, &m)
+}
+
 // AppendStop appends a record that says that the run ended at t.
 func AppendStop(dst []byte, t Time) []byte {
 	return appendTime(append(dst, byte(KindStop)), t)
@@ -55,9 +74,26 @@ func (d *decoder) start(t Time) Start {
 	s := Start{Time: t, Run: d.string()}
 	d.take(8)
 	for tag, field, ok := d.field(); ok; tag, field, ok = d.field() {
-		if tag == startSettings && len(field.s) <= MaxSettings {
+		switch {
+		case tag == startSettings && len(field.s) <= MaxSettings:
 			s.Settings = []byte(field.s)
+		case tag == startContinues:
+			s.Continues = true
 		}
 	}
 	return s
+}
+
+// tick takes the rest of a tick.
+func (d *decoder) tick(r *Record) {
+	if d.s != "" {
+		copy(r.Left.ID[:], d.take(len(r.Left.ID)))
+		copy(r.Left.Root[:], d.take(len(r.Left.Root)))
+	}
+	for tag, field, ok := d.field(); ok; tag, field, ok = d.field() {
+		if tag == tickMark {
+			r.Mark = field.mark()
+			d.bad = d.bad || field.bad
+		}
+	}
 }

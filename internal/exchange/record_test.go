@@ -25,6 +25,7 @@ func fullBegin() *Begin {
 		Candidates: []Span{{TraceID: TraceID{7}, SpanID: SpanID{8}}},
 		Connection: 12,
 		ClientKey:  ClientKey{1, 2, 3, 4, 5, 6, 7, 8},
+		Offset:     -3 * time.Second,
 	}
 }
 
@@ -59,24 +60,32 @@ func with[T any](v *T, change func(*T)) *T {
 
 func TestRecordRoundTrip(t *testing.T) {
 	b, e := fullBegin(), fullEnd()
-	start := Start{Time: 3, Run: "run", Settings: []byte("settings")}
+	start := Start{Time: 3, Run: "run", Settings: []byte("settings"), Continues: true}
+	whole := goldenExchange(shape)
 	older := map[string][]int{ // where an older record of the same may end
-		"start": {len(AppendStart(nil, Start{Run: start.Run}))},
+		"start": {len(AppendStart(nil, Start{Run: start.Run})), len(AppendStart(nil, Start{Run: start.Run, Settings: start.Settings}))},
 		"left":  {len(AppendTick(nil, 9))},
-		"end":   {len(AppendEnd(nil, with(e, func(e *End) { e.Phases = nil })))},
+		"mark":  {len(AppendTick(nil, 9)), len(AppendLeft(nil, 9, Session{}))},
+		"exchange": {
+			len(AppendExchange(nil, &Record{Begin: whole.Begin, End: whole.End})),
+			len(AppendExchange(nil, &Record{Begin: whole.Begin, End: whole.End, SessionKey: whole.SessionKey})),
+		},
+		"end": {len(AppendEnd(nil, with(e, func(e *End) { e.Phases = nil })))},
 	}
-	fixed := len(AppendBegin(nil, with(b, func(b *Begin) { b.ClientKey = ClientKey{} })))
-	older["begin"] = []int{fixed, fixed - 1, fixed - 2}
+	fixed := len(AppendBegin(nil, with(b, func(b *Begin) { b.ClientKey, b.Offset = ClientKey{}, 0 })))
+	older["begin"] = []int{fixed, fixed - 1, fixed - 2, len(AppendBegin(nil, with(b, func(b *Begin) { b.Offset = 0 })))}
 	for name, tt := range map[string]struct {
 		rec  []byte
 		want Record
 	}{
-		"start": {AppendStart(nil, start), Record{Kind: KindStart, Time: 3, Start: start}},
-		"tick":  {AppendTick(nil, 9), Record{Kind: KindTick, Time: 9}},
-		"left":  {AppendLeft(nil, 9, Session{ID: TraceID{1}, Root: SpanID{2}}), Record{Kind: KindTick, Time: 9, Left: Session{ID: TraceID{1}, Root: SpanID{2}}}},
-		"stop":  {AppendStop(nil, 9), Record{Kind: KindStop, Time: 9}},
-		"begin": {AppendBegin(nil, b), Record{Kind: KindBegin, Time: b.Time, Begin: b}},
-		"end":   {AppendEnd(nil, e), Record{Kind: KindEnd, Time: e.Time, End: e}},
+		"start":    {AppendStart(nil, start), Record{Kind: KindStart, Time: 3, Start: start}},
+		"tick":     {AppendTick(nil, 9), Record{Kind: KindTick, Time: 9}},
+		"left":     {AppendLeft(nil, 9, Session{ID: TraceID{1}, Root: SpanID{2}}), Record{Kind: KindTick, Time: 9, Left: Session{ID: TraceID{1}, Root: SpanID{2}}}},
+		"mark":     {AppendMark(nil, 9, whole.Mark), Record{Kind: KindTick, Time: 9, Mark: whole.Mark}},
+		"stop":     {AppendStop(nil, 9), Record{Kind: KindStop, Time: 9}},
+		"exchange": {AppendExchange(nil, &whole), whole},
+		"begin":    {AppendBegin(nil, b), Record{Kind: KindBegin, Time: b.Time, Begin: b}},
+		"end":      {AppendEnd(nil, e), Record{Kind: KindEnd, Time: e.Time, End: e}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			got, err := Decode(tt.rec)
@@ -121,11 +130,56 @@ func TestLargestRecordFits(t *testing.T) {
 	assert.Len(t, r.End.Attempts, maxAttempts)
 }
 
+// TestLargestExchangeFits: a record of both is no longer than one of either may be.
+func TestLargestExchangeFits(t *testing.T) {
+	long := strings.Repeat("x", 100_000)
+	span := Span{State: strings.Repeat("a=b,", 1000)}
+	e := &End{
+		Time: -1 << 63, FirstByte: -1 << 63, Status: -1 << 63, BodySize: -1 << 63, Error: long, Answer: []byte(long), Leak: long, Cause: span,
+		Cache: CacheEvidence{Embedded: CacheResult(long), MissReason: long},
+	}
+	for range 100 {
+		e.Cache.Headers = append(e.Cache.Headers, Header{long, long})
+		e.Attempts = append(e.Attempts, Attempt{
+			Duration: -1 << 63, FirstByte: -1 << 63, Span: span, Method: long, URL: long, Address: long, Port: 1<<16 - 1, Status: -1 << 63,
+			Error: long, BodySize: -1 << 63, Reason: long, Resend: -1 << 63, Origin: long, OriginPort: 1<<16 - 1,
+		})
+	}
+	for p := range Phases {
+		e.Phases = append(e.Phases, Part{Phase: p, Start: -1 << 63, End: 1<<63 - 1, Duration: 1<<63 - 1})
+	}
+	b := &Begin{
+		ID: 1<<64 - 1, Method: long, Path: long, Scheme: long, ServerAddress: long, ServerPort: 1<<16 - 1, Protocol: long,
+		Client: Client{Address: long, Port: 1<<16 - 1, Name: long}, UserAgent: long, Span: span, Connection: 1<<64 - 1, Offset: 1, ClientKey: ClientKey{1},
+		CI: CI{System: long, Pipeline: long, PipelineRun: long, PipelineURL: long, Job: long, JobRun: long, JobURL: long},
+	}
+	for range 100 {
+		b.Candidates = append(b.Candidates, span)
+	}
+	r := Record{Begin: b, End: e, SessionKey: make([]byte, MaxSessionKey), Mark: Mark{Source: long[:MaxSource], At: make([]byte, MaxMark)}}
+	rec := AppendExchange(nil, &r)
+	require.LessOrEqual(t, len(rec), maxRecord)
+	got, err := Decode(rec)
+	require.NoError(t, err)
+	assert.Len(t, got.End.Attempts, maxWholeAttempts)
+	assert.Equal(t, r.Mark, got.Mark)
+	assert.Equal(t, r.SessionKey, got.SessionKey)
+
+	// A mark is whole or none: half of one would be another place.
+	for _, m := range []Mark{{Source: long}, {Source: "s", At: []byte(long)}, {At: []byte("of nothing")}} {
+		got, err := Decode(AppendMark(nil, 9, m))
+		require.NoError(t, err)
+		assert.Zero(t, got.Mark)
+	}
+}
+
 func TestAppendDoesNotAllocate(t *testing.T) {
 	b, e := fullBegin(), fullEnd()
 	buf := make([]byte, 0, maxRecord)
 	assert.Zero(t, testing.AllocsPerRun(100, func() { buf = AppendBegin(buf[:0], b) }))
 	assert.Zero(t, testing.AllocsPerRun(100, func() { buf = AppendEnd(buf[:0], e) }))
+	whole := goldenExchange(shape)
+	assert.Zero(t, testing.AllocsPerRun(100, func() { buf = AppendExchange(buf[:0], &whole) }))
 }
 
 func FuzzDecode(f *testing.F) {
@@ -136,6 +190,9 @@ func FuzzDecode(f *testing.F) {
 	f.Add(AppendEnd(nil, fullEnd()))
 	f.Add(newer(AppendBegin(nil, fullBegin())))
 	f.Add(newer(AppendEnd(nil, fullEnd())))
+	whole := goldenExchange(shape)
+	f.Add(AppendExchange(nil, &whole))
+	f.Add(newer(AppendExchange(nil, &whole)))
 	f.Add([]byte{200, 1, 2, 3, 4, 5, 6, 7, 8, 9})
 	golden(f, func(_ string, rec []byte, _ Record) { f.Add(rec) })
 	f.Fuzz(func(t *testing.T, rec []byte) {
@@ -144,23 +201,10 @@ func FuzzDecode(f *testing.F) {
 			require.ErrorIs(t, err, ErrRecord)
 			return
 		}
-		var again []byte
-		switch r.Kind {
-		default:
+		if !r.Kind.Known() {
 			return // a newer one's
-		case KindStart:
-			again = AppendStart(nil, r.Start)
-		case KindBegin:
-			again = AppendBegin(nil, r.Begin)
-		case KindEnd:
-			again = AppendEnd(nil, r.End)
-		case KindTick:
-			if again = AppendTick(nil, r.Time); r.Left != (Session{}) {
-				again = AppendLeft(nil, r.Time, r.Left)
-			}
-		case KindStop:
-			again = AppendStop(nil, r.Time)
 		}
+		_, again := encode(t, r)
 		require.LessOrEqual(t, len(again), maxRecord)
 		same, err := Decode(again)
 		require.NoError(t, err)

@@ -23,7 +23,7 @@ import (
 // shape is that of the records which are written now. A change of what is written is
 // another one: it gets a number, a file in testdata/records and a case in golden. The
 // files of before stay as they are, for ever.
-const shape = 6
+const shape = 7
 
 // golden calls fn with each record of testdata/records, all of which earlier code has
 // really written, and with what it says.
@@ -49,13 +49,18 @@ func goldenRecord(n int, kind string) Record {
 		if n >= 6 {
 			r.Start.Settings = []byte("settings")
 		}
+		r.Start.Continues = n >= 7
 		return r
 	case "tick":
 		return Record{Kind: KindTick, Time: 9}
 	case "left":
 		return Record{Kind: KindTick, Time: 9, Left: Session{ID: TraceID{1}, Root: SpanID{2}}}
+	case "mark":
+		return Record{Kind: KindTick, Time: 9, Mark: goldenMark()}
 	case "stop":
 		return Record{Kind: KindStop, Time: 9}
+	case "exchange":
+		return goldenExchange(n)
 	case "begin":
 		b := goldenBegin(n)
 		return Record{Kind: KindBegin, Time: b.Time, Begin: b}
@@ -66,9 +71,18 @@ func goldenRecord(n int, kind string) Record {
 	panic(kind)
 }
 
+func goldenMark() Mark { return Mark{Source: "access.log", At: []byte("inode 7, offset 4096")} }
+
+func goldenExchange(n int) Record {
+	return Record{
+		Kind: KindExchange, Time: 1234567890123457000, Begin: goldenBegin(n), End: goldenEnd(n),
+		SessionKey: []byte("key"), Mark: goldenMark(),
+	}
+}
+
 func goldenBegin(n int) *Begin {
 	b := fullBegin()
-	b.Connection, b.Session.Held, b.ClientKey = 0, false, ClientKey{}
+	b.Connection, b.Session.Held, b.ClientKey, b.Offset = 0, false, ClientKey{}, 0
 	if n >= 3 {
 		b.Connection = 12
 	}
@@ -77,6 +91,9 @@ func goldenBegin(n int) *Begin {
 	}
 	if n >= 6 {
 		b.ClientKey = ClientKey{1, 2, 3, 4, 5, 6, 7, 8}
+	}
+	if n >= 7 {
+		b.Offset = -3 * time.Second
 	}
 	return b
 }
@@ -105,6 +122,10 @@ func encode(t testing.TB, r Record) (string, []byte) {
 		return "end", AppendEnd(nil, r.End)
 	case r.Kind == KindStop:
 		return "stop", AppendStop(nil, r.Time)
+	case r.Kind == KindExchange:
+		return "exchange", AppendExchange(nil, &r)
+	case r.Mark.Source != "":
+		return "mark", AppendMark(nil, r.Time, r.Mark)
 	case r.Left != Session{}:
 		return "left", AppendLeft(nil, r.Time, r.Left)
 	}
@@ -126,10 +147,13 @@ func TestEveryShapeIsRead(t *testing.T) {
 	})
 }
 
+// allKinds are the kinds of records that are written now.
+var allKinds = []string{"start", "tick", "left", "mark", "stop", "begin", "end", "exchange"}
+
 // TestTheShapeIsKept: nothing is written otherwise than the newest golden records say.
 func TestTheShapeIsKept(t *testing.T) {
 	var all []string
-	for _, kind := range []string{"start", "tick", "left", "stop", "begin", "end"} {
+	for _, kind := range allKinds {
 		name, rec := encode(t, goldenRecord(shape, kind))
 		all = append(all, name+" "+hex.EncodeToString(rec)+"\n")
 	}
@@ -148,7 +172,7 @@ func newer(rec []byte) []byte {
 // TestNewerRecordsAreRead: what a newer Modtap adds is skipped, wherever it may add
 // something, and what it says besides is read.
 func TestNewerRecordsAreRead(t *testing.T) {
-	for _, kind := range []string{"start", "left", "stop", "begin", "end"} { // who adds to a tick writes what Left is first
+	for _, kind := range []string{"start", "left", "mark", "stop", "begin", "end", "exchange"} { // who adds to a tick writes what Left is first
 		want := goldenRecord(shape, kind)
 		_, rec := encode(t, want)
 		got, err := Decode(newer(rec))
@@ -163,7 +187,7 @@ func TestNewerRecordsAreRead(t *testing.T) {
 		}
 	}
 
-	for _, kind := range []Kind{KindStop + 1, 100, 255} {
+	for _, kind := range []Kind{kinds, 100, 255} {
 		rec := append(appendTime([]byte{byte(kind)}, 77), "of any form"...)
 		got, err := Decode(rec)
 		require.NoError(t, err)
@@ -174,12 +198,23 @@ func TestNewerRecordsAreRead(t *testing.T) {
 	_, err := Decode(appendTime([]byte{0}, 77))
 	require.ErrorIs(t, err, ErrRecord, "what nothing was written to is no record")
 
+	// What no Modtap knows of a begin stands within an exchange too.
+	whole := goldenExchange(shape)
+	rec := appendTime([]byte{byte(KindExchange)}, whole.Time)
+	rec, at := openField(rec, wholeBegin)
+	rec = closeField(newer(appendBegin(rec, whole.Begin)), at)
+	rec, at = openField(rec, wholeEnd)
+	rec = closeField(newer(appendEnd(rec, whole.End, maxAttempts)), at)
+	got, err := Decode(rec)
+	require.NoError(t, err)
+	assert.Equal(t, Record{Kind: KindExchange, Time: whole.Time, Begin: whole.Begin, End: whole.End}, got)
+
 	// A key that is longer, and one that is none.
 	b := goldenBegin(shape)
 	plain := *b
 	plain.ClientKey = ClientKey{}
-	rec := AppendBegin(nil, &plain)
-	got, err := Decode(append(append(appendField(slices.Clone(rec), beginClientKey, 12), b.ClientKey[:]...), "more"...))
+	rec = AppendBegin(nil, &plain)
+	got, err = Decode(append(append(appendField(slices.Clone(rec), beginClientKey, 12), b.ClientKey[:]...), "more"...))
 	require.NoError(t, err)
 	assert.Equal(t, b, got.Begin)
 	got, err = Decode(append(appendField(slices.Clone(rec), beginClientKey, 2), 1, 2))

@@ -26,6 +26,7 @@ type chain struct {
 	read     Position   // how far the reader is
 	lost     Loss       // not reported yet
 	started  bool       // there was a reader
+	kept     Position   // what stands before it is released
 
 	// The reader's own.
 	told Position // damage that begins before it was counted already
@@ -216,6 +217,7 @@ func (c *chain) remove(i int) {
 func (c *chain) released(p Position) (gone []*segment) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	c.kept = max(c.kept, p)
 	for len(c.segments) > 1 {
 		s := c.segments[0]
 		if s == c.reading || s.end() > p || !s.unused() {
@@ -225,6 +227,15 @@ func (c *chain) released(p Position) (gone []*segment) {
 		gone = append(gone, s)
 	}
 	return gone
+}
+
+// room returns what is left of half the place that there is; the caller holds the lock.
+func (c *chain) room(place int64) int64 {
+	room := place / 2
+	for _, s := range c.segments {
+		room -= max(0, int64(s.end())-int64(max(c.kept, s.base+Position(s.start))))
+	}
+	return room
 }
 
 // size returns how many bytes the records take; the caller holds the lock.

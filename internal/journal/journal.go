@@ -62,6 +62,10 @@ type Status struct {
 	Size int64
 	// MaxSize is how many bytes the journal's segments may take.
 	MaxSize int64
+	// Room is how many bytes can be appended before a record might have to go that isn't
+	// released: at most half of what there is place for. Who can wait appends no more.
+	// Zero or less: none.
+	Room int64
 	// Fault says why what is appended isn't safe from a crash at the moment
 	// though it should be; nil if there is nothing wrong.
 	Fault error

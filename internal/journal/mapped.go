@@ -277,11 +277,16 @@ func (m *Mapped) Release(p Position) {
 func (m *Mapped) Status() Status {
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	inMemory, place := m.tail.Load().file == nil, m.maxSize
+	if inMemory {
+		place = min(place, maxMemory)
+	}
 	return Status{
 		Size:     m.size(),
 		MaxSize:  m.maxSize,
+		Room:     m.room(place),
 		Fault:    m.fault,
-		InMemory: m.stray || m.tail.Load().file == nil,
+		InMemory: m.stray || inMemory,
 	}
 }
 

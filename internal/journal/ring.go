@@ -11,10 +11,10 @@ type Ring struct {
 
 var _ Journal = (*Ring)(nil)
 
-// NewRing returns a Ring that holds at most maxSize bytes, but always one
-// segment of 256 KiB.
+// NewRing returns a Ring that holds at most maxSize bytes, but always two
+// segments of 256 KiB.
 func NewRing(maxSize int64) *Ring {
-	r := &Ring{maxSegments: max(1, int(maxSize/memorySize))}
+	r := &Ring{maxSegments: max(2, int(maxSize/memorySize))}
 	r.next = r.grow
 	r.follow(newMemory(0))
 	return r
@@ -53,7 +53,8 @@ func (r *Ring) Release(p Position) { r.released(p) }
 func (r *Ring) Status() Status {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return Status{Size: r.size(), MaxSize: int64(r.maxSegments) * memorySize, InMemory: true}
+	place := int64(r.maxSegments) * memorySize
+	return Status{Size: r.size(), MaxSize: place, Room: r.room(place), InMemory: true}
 }
 
 // Close implements [Journal].

@@ -170,22 +170,30 @@ func (t *Table) Restore(data []byte) error {
 	for i := range all {
 		x := &all[i]
 		trace := x.claims(t)
-		s := &t.shards[cmp.Or(trace, x.Key)%shards]
-		if s.open[x.Key] != nil {
-			continue
+		if s := t.shardFor(x, trace); s.open[x.Key] == nil {
+			t.put(s, x, trace)
 		}
-		o := &Open{shard: s, key: x.Key, session: x.Session, began: x.Began, last: x.Last, job: x.Job, width: 1}
-		if o.command = x.command(s); o.command != nil {
-			in := o.command.crowd
-			in.commands = append(in.commands, o)
-		}
-		if trace != 0 {
-			o.hold(trace, x.Owner)
-		}
-		s.open[x.Key] = o
-		o.rest()
 	}
 	return nil
+}
+
+// shardFor returns the shard that x belongs to, which has claimed trace, if any.
+func (t *Table) shardFor(x *openState, trace uint64) *shard {
+	return &t.shards[cmp.Or(trace, x.Key)%shards]
+}
+
+// put takes x over, in the place of who is there.
+func (t *Table) put(s *shard, x *openState, trace uint64) {
+	o := &Open{shard: s, key: x.Key, session: x.Session, began: x.Began, last: x.Last, job: x.Job, width: 1}
+	if o.command = x.command(s); o.command != nil {
+		in := o.command.crowd
+		in.commands = append(in.commands, o)
+	}
+	if trace != 0 {
+		o.hold(trace, x.Owner)
+	}
+	s.open[x.Key] = o
+	o.rest()
 }
 
 func encode(state any) ([]byte, error) {

@@ -23,6 +23,9 @@ type Settings struct {
 	// MaxDuration is how long after its first request a session is joined at most.
 	// Zero: not at all.
 	MaxDuration time.Duration
+	// Late is how much longer the end of a session is waited for where requests become
+	// known when they are over, so that one that took long isn't late. Zero: not at all.
+	Late time.Duration
 	// MaxOpen is how many sessions are remembered, those with requests in flight
 	// aside; the longest idle go first. It is rounded up to a multiple of 32.
 	MaxOpen int
@@ -51,6 +54,8 @@ type Key struct {
 	Streams bool
 	// Request is what is asked for.
 	Request goproxy.Request
+
+	reached exchange.Time // see [Table.Whole]; zero: the request is known from its beginning
 }
 
 const shards = 32
@@ -165,9 +170,12 @@ func (t *Table) join(s *shard, h uint64, now exchange.Time, f *traced, key *Key)
 		h = f.strangers
 	}
 	o := s.open[h]
-	if o == nil || o.over(now, &t.settings) {
+	switch {
+	case o == nil || o.over(now, &t.settings):
 		o = t.replace(s, h, now, o, f, stranger)
 		o.job = key.Job != ""
+	case o.closed(key.reached, &t.settings):
+		o.part()
 	}
 	if f != nil && key.Conn != nil && goCommand(key.UserAgent) && key.Conn.owner.Load() == nil {
 		o.own(key.Conn)
@@ -180,14 +188,23 @@ func (t *Table) join(s *shard, h uint64, now exchange.Time, f *traced, key *Key)
 // connection is open, begins another part of the session, below the first: so long
 // isn't waited with telling of a client that asked for one thing.
 func (o *Open) arrive(now exchange.Time, s *Settings) {
-	if o.alone() && o.inFlight == 0 && now.Sub(o.last) >= s.gap(o.job) && o.session.Root != (exchange.SpanID{}) {
-		o.session.RootParent = cmp.Or(o.session.RootParent, o.session.Root)
-		o.session.Root = NewSpanID()
-		o.requests = 0
+	if o.alone() && o.inFlight == 0 && now.Sub(o.last) >= s.gap(o.job) {
+		o.part()
 	}
 	o.unlink()
 	o.requests++
 	o.inFlight++
+}
+
+// part begins another part of the session, below the first, whose root is told by now;
+// where the root isn't ours to tell, there are no parts.
+func (o *Open) part() {
+	if o.session.Root == (exchange.SpanID{}) {
+		return
+	}
+	o.session.RootParent = cmp.Or(o.session.RootParent, o.session.Root)
+	o.session.Root = NewSpanID()
+	o.requests = 0
 }
 
 // alone reports whether the session has a connection but no more than one request.
@@ -370,7 +387,7 @@ func (s *Settings) gap(job bool) time.Duration {
 // else may claim it.
 func (o *Open) stale(now exchange.Time, s *Settings) bool {
 	if o.claim == 0 {
-		return o.over(now, s)
+		return o.over(now.Add(-s.Late), s)
 	}
 	return now.Sub(o.last) >= s.MaxDuration
 }

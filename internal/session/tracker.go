@@ -139,8 +139,8 @@ func (s *tracked) size() int64 {
 // NewTracker returns a Tracker that calls tell for each session that is over.
 func NewTracker(s Settings, tell func(*Closed)) *Tracker {
 	t := &Tracker{limit: 2 * max(1, s.MaxOpen), tell: tell, open: make(map[sessionKey]*tracked)}
-	t.idle[waitsIdleGap].gap = s.gap(false) + Slack
-	t.idle[waitsJobGap].gap = s.gap(true) + Slack
+	t.idle[waitsIdleGap].gap = s.gap(false) + s.Late + Slack
+	t.idle[waitsJobGap].gap = s.gap(true) + s.Late + Slack
 	t.idle[waitsConnection].gap = s.MaxDuration + Slack
 	return t
 }
@@ -153,7 +153,9 @@ func (t *Tracker) Open() int { return len(t.open) }
 func (t *Tracker) Add(r exchange.Record) {
 	switch r.Kind {
 	case exchange.KindStart:
-		t.settleAll(r.Time)
+		if !r.Start.Continues {
+			t.settleAll(r.Time)
+		}
 	case exchange.KindStop:
 		t.closeAll()
 	case exchange.KindBegin:

@@ -15,6 +15,7 @@ import (
 	"path/filepath"
 	"sync/atomic"
 
+	"github.com/modtap/modtap/internal/exchange"
 	"github.com/modtap/modtap/internal/journal"
 	"github.com/modtap/modtap/internal/statefile"
 )
@@ -29,6 +30,8 @@ type checkpoint struct {
 	// Judging are the settings of the run that Position is in, as its start record has
 	// them. Empty: they aren't known.
 	Judging []byte
+	// Marks are how far the sources are read.
+	Marks []exchange.Mark
 	// Settler, Tracker, Sessions and Metrics are what these know.
 	Settler, Tracker, Sessions, Metrics []byte
 

@@ -1,10 +1,6 @@
 // Copyright The Modtap Authors
 // SPDX-License-Identifier: Apache-2.0
 
-// Package tap is the engine between a receiver that captures and the pipeline
-// that sends. On the request path it appends facts to the journal and does
-// nothing else; behind it, one goroutine understands the records in order and
-// one for each signal tells them to its consumer.
 package tap
 
 import (
@@ -32,6 +28,8 @@ import (
 type Settings struct {
 	// Resource is the observed proxy.
 	Resource signal.Resource
+	// Clock is what makes time pass. The zero value is [Wall].
+	Clock Clock
 	// Settle is how long the verdict on an exchange waits for evidence that isn't
 	// conclusive yet. Zero: not at all.
 	Settle time.Duration
@@ -58,8 +56,8 @@ type Settings struct {
 	// Dir is where the checkpoint and the cursors are kept, so that the next run
 	// goes on where this one ends, however it ends. Empty: nowhere.
 	Dir string
-	// Table is what the sessions are chosen from; it is part of the checkpoint.
-	// Nil: there is none.
+	// Table is what the sessions are chosen from, by the receiver or, of whole
+	// exchanges, by [Source.Exchange]; it is part of the checkpoint. Nil: there is none.
 	Table *session.Table
 	// Report is told why what is captured isn't safe from a crash, and nil when
 	// it is again. Nil: nobody wants to know.
@@ -107,11 +105,17 @@ type Engine struct {
 	toldAt  journal.Position
 	live    bool          // what earlier runs left is read
 	newer   bool          // a record of an unknown kind was read
-	ended   bool          // the stop record is written
+	ended   bool          // nothing is recorded any more
+	over    bool          // the stop record is written
+	marks   *marks        // of what is read
 	batch   []queued      // settled by the record that is being read
 	kept    time.Time     // when the last checkpoint was made
 	spacing time.Duration // until the next one
 	keptAt  journal.Position
+
+	sources sources
+	pressed atomic.Bool // a source waits for room in the journal
+	waits   atomic.Bool // something waits for time to pass
 
 	tellers map[string]teller
 	keeper  *keeper
@@ -133,6 +137,8 @@ func New(s Settings) (*Engine, error) {
 		began:    time.Now(),
 		wake:     make(chan struct{}, 1),
 		stop:     make(chan struct{}),
+		marks:    newMarks(nil),
+		sources:  sources{ready: make(chan struct{}), open: make(map[string]*Source)},
 	}
 	e.run = runID(e.began)
 	var err error
@@ -162,6 +168,7 @@ func (e *Engine) takeOver(from *checkpoint) {
 			e.judging = from.Judging
 			e.settler, e.tracker = e.judges(j)
 		}
+		e.marks = newMarks(from.Marks)
 		e.restore("exchanges", e.settler.UnmarshalBinary(from.Settler))
 		e.restore("sessions", e.tracker.UnmarshalBinary(from.Tracker))
 		if e.settings.Table != nil && from.Sessions != nil {
@@ -187,8 +194,7 @@ func runID(at time.Time) string {
 
 // Start opens the run and begins to tell.
 func (e *Engine) Start() {
-	start := exchange.Start{Time: e.now(), Run: e.run, Settings: e.settings.judging().encode()}
-	if at := e.settings.Journal.Append(exchange.AppendStart(nil, start)); at <= e.read {
+	if at := e.settings.Journal.Append(e.startRecord()); at <= e.read {
 		e.log.Error("the journal is lost; the checkpoint isn't")
 		e.self.dropped(1, "journal", reasonDamaged)
 		e.read = 0
@@ -198,7 +204,7 @@ func (e *Engine) Start() {
 		queues[name] = t.queue
 		e.running.Go(t.run)
 	}
-	if err := e.self.read(e.settings.Journal, queues); err != nil {
+	if err := e.self.read(e.settings.Journal, queues, e.time); err != nil {
 		e.log.Error("own metrics", zap.Error(err))
 	}
 	e.keeping.Go(e.keeper.run)
@@ -207,10 +213,11 @@ func (e *Engine) Start() {
 
 // Shutdown tells what has ended and returns when all is told or ctx is over; what
 // isn't told then is told by the next run, or counted as lost where nothing is
-// kept. Begin and End mustn't be called any more. It may be called twice, and
-// without Start.
+// kept. Begin and End mustn't be called any more; what sources tell of is refused with
+// [ErrStopped]. It may be called twice, and without Start.
 func (e *Engine) Shutdown(ctx context.Context) {
 	e.closing.Do(func() {
+		e.sources.close()
 		close(e.stop)
 		for _, t := range e.tellers {
 			defer context.AfterFunc(ctx, t.cancel)()
@@ -267,6 +274,11 @@ func (e *Engine) End(b *exchange.Begin, op goproxy.Operation, end *exchange.End)
 	*buf = exchange.AppendEnd((*buf)[:0], end)
 	e.settings.Journal.Append(*buf)
 	buffers.Put(buf)
+	e.rouse()
+}
+
+// rouse wakes who understands.
+func (e *Engine) rouse() {
 	if e.idle.Load() {
 		select {
 		case e.wake <- struct{}{}:

@@ -5,11 +5,11 @@ package tap
 
 import (
 	"context"
-	"time"
 
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/metric"
 
+	"github.com/modtap/modtap/internal/exchange"
 	"github.com/modtap/modtap/internal/journal"
 )
 
@@ -56,8 +56,8 @@ func (s *selfMetrics) with(more ...attribute.KeyValue) metric.MeasurementOption 
 }
 
 // read begins to read the journal's size, and how much of each signal waits and
-// for how long.
-func (s *selfMetrics) read(j journal.Journal, queues map[string]*queue) error {
+// for how long by the engine's clock.
+func (s *selfMetrics) read(j journal.Journal, queues map[string]*queue, now func() exchange.Time) error {
 	size, err := s.meter.Int64ObservableGauge("otelcol_receiver_exchange_journal_size",
 		metric.WithDescription("Bytes that the records in a receiver's journal take: of exchanges that not every signal's exporters were handed yet."), metric.WithUnit("By"))
 	if err != nil {
@@ -89,7 +89,7 @@ func (s *selfMetrics) read(j journal.Journal, queues map[string]*queue) error {
 			o.ObserveInt64(waiting, int64(n), attributes)
 			seconds := 0.0
 			if !oldest.IsZero() {
-				seconds = max(0, time.Since(oldest).Seconds())
+				seconds = max(0, now().Time().Sub(oldest).Seconds())
 			}
 			o.ObserveFloat64(age, seconds, attributes)
 		}

@@ -24,7 +24,6 @@ import (
 	"go.opentelemetry.io/collector/pdata/pmetric"
 	"go.opentelemetry.io/collector/pdata/ptrace"
 	"go.opentelemetry.io/otel/sdk/metric/metricdata"
-	"go.uber.org/goleak"
 	"go.uber.org/zap"
 
 	"github.com/modtap/modtap/internal/exchange"
@@ -34,8 +33,6 @@ import (
 	"github.com/modtap/modtap/internal/session"
 	"github.com/modtap/modtap/internal/signal"
 )
-
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 const zipPath = "/github.com/pkg/errors/@v/v0.9.1.zip"
 

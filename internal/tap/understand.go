@@ -33,23 +33,23 @@ func (e *Engine) understand() {
 	for {
 		switch {
 		case e.readOn():
-			if time.Since(e.kept) >= e.spacing {
-				e.checkpoint()
-			}
+			e.checkpointAtTimes()
 			e.pause(gather)
-		case e.settler.Waiting():
+		case e.passes() && e.settler.Waiting():
 			time.Sleep(tick) // a window closes by time alone, at a stop too
 			e.settings.Journal.Append(exchange.AppendTick(nil, e.now()))
 		case e.stopped() && !e.ended:
-			e.ended = true
-			e.settings.Journal.Append(exchange.AppendStop(nil, e.now()))
+			e.conclude()
 		case e.stopped():
 			e.checkpoint()
 			for _, t := range e.tellers {
 				close(t.closed)
 			}
 			return
-		case e.tracker.Open() > 0:
+		case e.pressed.Swap(false): // what is told makes room
+			e.pause(gather)
+			e.checkpointAtTimes()
+		case e.passes() && e.tracker.Open() > 0:
 			if e.sleep(time.After(sessionTick)) {
 				e.settings.Journal.Append(exchange.AppendTick(nil, e.now()))
 			}
@@ -97,6 +97,7 @@ func (e *Engine) sleep(timeout <-chan time.Time) bool {
 // whether there was anything.
 func (e *Engine) readOn() bool {
 	before := e.read
+	defer func() { e.waits.Store(e.settler.Waiting() || e.tracker.Open() > 0) }()
 	last, lost := e.settings.Journal.Read(e.read, e.record)
 	e.read = last
 	if lost != (journal.Loss{}) {
@@ -119,16 +120,17 @@ func (e *Engine) record(p journal.Position, rec []byte) {
 		e.log.Error("malformed journal record", zap.Uint64("position", uint64(p)), zap.Error(err))
 		return
 	}
-	e.settler.Add(r)
-	e.tracker.Add(r)
+	e.add(r)
+	e.marks.set(&r.Mark)
 	switch {
 	case r.Kind == exchange.KindStart && r.Start.Run == e.run:
 		e.judgeBy(e.settings.judging().encode()) // they may be longer than what a record keeps
 		e.live = true
+		e.sources.resume(e.marks, e.settler.Now())
 		e.batch = append(e.batch, e.mark(queued{live: true}))
 	case r.Kind == exchange.KindStart:
 		e.judgeBy(r.Start.Settings)
-	case r.Kind > exchange.KindStop && !e.newer:
+	case !r.Kind.Known() && !e.newer:
 		e.newer = true
 		e.log.Warn("the journal holds records that this Modtap doesn't know: a newer one wrote them; what they say is left out", zap.Uint8("kind", uint8(r.Kind)))
 	}
@@ -140,6 +142,21 @@ func (e *Engine) record(p journal.Position, rec []byte) {
 	}
 	clear(e.batch)
 	e.batch = e.batch[:0]
+}
+
+// add hands a record to those who judge: a whole exchange as a begin and an end, both at
+// the time when it became known.
+func (e *Engine) add(r exchange.Record) {
+	if r.Kind != exchange.KindExchange {
+		e.settler.Add(r)
+		e.tracker.Add(r)
+		return
+	}
+	if e.settings.Table != nil && !e.live {
+		e.settings.Table.Resume(r.SessionKey, r.Begin, r.End)
+	}
+	e.add(exchange.Record{Kind: exchange.KindBegin, Time: r.Time, Begin: r.Begin})
+	e.add(exchange.Record{Kind: exchange.KindEnd, Time: r.Time, End: r.End})
 }
 
 // damaged takes it that something can't be read from p on. In what earlier runs
@@ -163,15 +180,15 @@ func (e *Engine) damaged(p journal.Position) {
 // settled is called by the settler, in the order of telling.
 func (e *Engine) settled(s cache.Settled) {
 	told := &signal.Told{Settled: s, Request: goproxy.Parse(s.Begin.Path)}
-	e.add(told)
+	e.emit(told)
 	told.EventID = fmt.Sprintf("%s-%010x", s.Run, e.seq)
 	e.tracker.Settled(&told.Settled, told.Request)
 }
 
 // closed is called by the tracker, in the order of telling.
-func (e *Engine) closed(s *session.Closed) { e.add(&signal.Told{Session: s}) }
+func (e *Engine) closed(s *session.Closed) { e.emit(&signal.Told{Session: s}) }
 
-func (e *Engine) add(told *signal.Told) {
+func (e *Engine) emit(told *signal.Told) {
 	e.seq++
 	e.batch = append(e.batch, e.mark(queued{told: told}))
 }
@@ -186,6 +203,13 @@ func (e *Engine) mark(item queued) queued {
 	return item
 }
 
+// checkpointAtTimes makes a checkpoint if the last one was long enough ago.
+func (e *Engine) checkpointAtTimes() {
+	if time.Since(e.kept) >= e.spacing {
+		e.checkpoint()
+	}
+}
+
 // checkpoint makes a checkpoint of what is understood, to be saved once it is told.
 func (e *Engine) checkpoint() {
 	if e.read == e.keptAt || e.keeper.pending.Load() > 0 && !e.ended {
@@ -193,7 +217,7 @@ func (e *Engine) checkpoint() {
 	}
 	e.keeper.pending.Add(1)
 	began := time.Now()
-	c := &checkpoint{Position: e.read, Seq: e.seq, Judging: e.judging, complete: e.keeper.complete}
+	c := &checkpoint{Position: e.read, Seq: e.seq, Judging: e.judging, Marks: e.marks.all(), complete: e.keeper.complete}
 	if e.settings.Dir != "" {
 		if err := e.fill(c); err != nil {
 			e.log.Error("what is known of exchanges can't be kept", zap.Error(err))
@@ -217,7 +241,7 @@ func (e *Engine) fill(c *checkpoint) (err error) {
 		return err
 	}
 	if e.settings.Table != nil {
-		c.Sessions, err = e.settings.Table.Save(e.now(), e.ended)
+		c.Sessions, err = e.settings.Table.Save(e.now(), e.over)
 	}
 	return err
 }
