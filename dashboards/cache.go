@@ -47,8 +47,8 @@ func cacheBoard() board {
 					line(over(hitRatio, inInterval), "as it is"), line(over(unevicted, inInterval), "nothing evicted")).Span(6),
 			}},
 			{title: "Age and evidence", panels: []panel{
-				graph("Age of versions", "s", "How old versions are when their .info is asked for: quartiles. Good: months. Days mean that your builds follow latest versions, which miss first.",
-					documents(filter("goproxy.operation:info AND _exists_:goproxy.module.age"), []elasticsearch.MetricAggregation{percentilesOf("1", "goproxy.module.age", "25", "50", "75")}, overTime("2"))).Span(12),
+				graph("Age of versions", "ns", "How old versions are when their .info is asked for: quartiles. Good: months. Days mean that your builds follow latest versions, which miss first.",
+					documents(filter("goproxy.operation:info AND _exists_:goproxy.module.version_age"), []elasticsearch.MetricAggregation{percentilesOf("1", "goproxy.module.version_age", "25", "50", "75")}, overTime("2"))).Span(12),
 				graph("Evidence conflicts", "reqps", "Requests a second of which two evidences tell contradicting results. Good: none. Else a proxy's headers don't mean what they say.",
 					line(`sum(rate(goproxy_cache_evidence_conflicts_total{@}[$__rate_interval]))`, "conflicts")).NoValue(noEvent).Span(6),
 				bars("Evidence", "short", "Documents by how the cache result is known. Good: embedded, egress or header. None for a result that is unknown.",

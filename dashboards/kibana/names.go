@@ -48,7 +48,7 @@ func indexPattern() Object {
 		"goproxy.first_byte.duration":     nanoseconds,
 		"goproxy.upstream.duration":       nanoseconds,
 		"goproxy.upstream.first_byte":     nanoseconds,
-		"goproxy.module.age":              {ID: "duration", Params: FormatParams{InputFormat: "seconds", OutputFormat: "humanize"}},
+		"goproxy.module.version_age":      {ID: "duration", Params: FormatParams{InputFormat: "nanoseconds", OutputFormat: "humanize"}},
 		"http.response.body.bytes":        size,
 		"goproxy.upstream.bytes":          size,
 		"trace.id":                        link(jaeger+"/trace/{{value}}", "{{value}}"),

@@ -22,6 +22,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/modtap/modtap/test/backends"
+	"github.com/modtap/modtap/test/ecs"
 )
 
 // TestServers runs every query and every aggregation of each target's file on a real server with what real Modtaps have sent there.
@@ -155,6 +156,16 @@ func (s *server) fields(objects []Object) {
 		Fields map[string]map[string]struct{ Searchable, Aggregatable bool } `json:"fields"`
 	}
 	s.call(http.MethodGet, "/"+url.PathEscape(indices)+"/_field_caps?fields=*&ignore_unavailable=true&allow_no_indices=false", nil, &caps)
+	var stored []string
+	for name, types := range caps.Fields {
+		if _, isObject := types["object"]; !isObject && !strings.HasPrefix(name, "_") && s.has(name) {
+			stored = append(stored, name)
+		}
+	}
+	assert.Empty(s.t, ecs.Unknown(stored), "documents have fields that aren't of the Elastic Common Schema")
+	for _, name := range []string{"ecs.version", "message", "log.level", "event.category", "event.end", "client.ip", "url.original", "host.name", "observer.version"} {
+		assert.Contains(s.t, stored, name)
+	}
 	asked := map[string]bool{}
 	for _, use := range fieldsOf(s.t, objects) {
 		types := caps.Fields[use.field]
@@ -167,11 +178,16 @@ func (s *server) fields(objects []Object) {
 		}
 		if !asked[use.field] {
 			asked[use.field] = true
-			with := s.search(dsl{"size": 0, "track_total_hits": true, "query": dsl{"exists": dsl{"field": use.field}}})
-			assert.Positive(s.t, with.Hits.Total.Value, "no document has %s, which %s names", use.field, use.object)
+			assert.True(s.t, s.has(use.field), "no document has %s, which %s names", use.field, use.object)
 		}
 	}
 	s.t.Logf("%d fields are mapped and in documents", len(asked))
+}
+
+// has reports whether some document has the field.
+func (s *server) has(field string) bool {
+	s.t.Helper()
+	return s.search(dsl{"size": 0, "track_total_hits": true, "query": dsl{"exists": dsl{"field": field}}}).Hits.Total.Value > 0
 }
 
 // shown is what a panel or a search has to show of [traffic]: values that stand together in one row, or in one hit.

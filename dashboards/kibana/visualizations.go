@@ -156,10 +156,10 @@ func cacheAndModules() []visualization {
 			},
 		},
 		{
-			id: "modtap-module-age", title: "Youngest versions", kind: visTable, query: ingress + " and goproxy.module.age:*",
+			id: "modtap-module-age", title: "Youngest versions", kind: visTable, query: ingress + " and goproxy.module.version_age:*",
 			description: "How old a version was when its .info was asked for. Very young ones are worth a look: nobody has reviewed them yet.",
 			aggs: []Agg{
-				metric("min", "goproxy.module.age", "age"), count("requests"),
+				metric("min", "goproxy.module.version_age", "age"), count("requests"),
 				ascending(terms("bucket", "goproxy.module.path", "module", 20, false)),
 				ascending(terms("bucket", "goproxy.module.version", "version", 5, false)),
 			},

@@ -8,7 +8,6 @@ import (
 	"sync"
 	"time"
 
-	"go.opentelemetry.io/collector/pdata/pcommon"
 	"go.opentelemetry.io/collector/pdata/plog"
 	"go.opentelemetry.io/collector/pdata/ptrace"
 
@@ -86,8 +85,9 @@ func (b *batcher) logs(logs plog.Logs) *batch {
 	w := b.pool.Get().(*writer)
 	for _, inResource := range logs.ResourceLogs().All() {
 		for _, inScope := range inResource.ScopeLogs().All() {
+			w.encoder.Within(inResource.Resource(), inScope.Scope())
 			for _, record := range inScope.LogRecords().All() {
-				b.add(w, inResource.Resource(), record)
+				b.add(w, record)
 			}
 		}
 	}
@@ -98,19 +98,20 @@ func (b *batcher) spans(traces ptrace.Traces) *batch {
 	w := b.pool.Get().(*writer)
 	for _, inResource := range traces.ResourceSpans().All() {
 		for _, inScope := range inResource.ScopeSpans().All() {
+			w.encoder.Within(inResource.Resource(), inScope.Scope())
 			for _, span := range inScope.Spans().All() {
-				b.add(w, inResource.Resource(), spanRecord(span))
+				b.add(w, spanRecord(span))
 			}
 		}
 	}
 	return b.finish(w)
 }
 
-func (b *batcher) add(w *writer, resource pcommon.Resource, record plog.LogRecord) {
+func (b *batcher) add(w *writer, record plog.LogRecord) {
 	at := place{action: len(w.text)}
 	w.text = b.appendAction(w.text, document.Time(record), document.ID(record))
 	at.document = len(w.text)
-	w.text = append(w.encoder.AppendJSON(w.text, resource, record), '\n')
+	w.text = append(w.encoder.AppendJSON(w.text, record), '\n')
 	w.at = append(w.at, at)
 }
 

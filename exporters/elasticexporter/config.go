@@ -37,7 +37,7 @@ type Config struct {
 	SpansIndex string `mapstructure:"spans_index"`
 
 	// DataStream writes to data streams called Index and SpansIndex instead of
-	// daily indices. An id is unique within one backing index only, so what is
+	// daily indices; logs-modtap.access-default is a name that Kibana knows what to do with. An id is unique within one backing index only, so what is
 	// sent twice around a rollover is there twice. Default: false.
 	DataStream bool `mapstructure:"data_stream"`
 

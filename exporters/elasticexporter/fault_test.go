@@ -27,7 +27,7 @@ import (
 func TestWhoseFault(t *testing.T) {
 	const illegal = "illegal_argument_exception"
 	documents := []elastic.ErrorDetails{
-		{Type: "mapper_parsing_exception", Reason: "failed to parse field [goproxy.module.age] of type [long]"},
+		{Type: "mapper_parsing_exception", Reason: "failed to parse field [goproxy.module.version_age] of type [long]"},
 		{Type: "document_parsing_exception", Reason: "[1:2] failed to parse field [x]"},
 		{Type: "strict_dynamic_mapping_exception", Reason: "mapping set to strict, dynamic introduction of [x] within [_doc] is not allowed"},
 		{Type: "action_request_validation_exception", Reason: "Validation Failed: 1: id [x] is too long, must be no longer than 512 bytes but was: 513;"},

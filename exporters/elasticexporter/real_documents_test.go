@@ -34,7 +34,7 @@ func testMappings(t *testing.T, server *realServer, index string) {
 	for field, want := range map[string]string{
 		"@timestamp": "date", "event.id": "keyword", "event.duration": "long", "trace.id": "keyword", "message": "text",
 		"goproxy.cache.result": "keyword", "goproxy.session.inferred": "boolean", "goproxy.session.hit_ratio": "double",
-		"url.full": "keyword", "goproxy.upstream.duration": "long", "span.links.trace.id": "keyword",
+		"client.ip": "ip", "event.end": "date", "url.original": "keyword", "url.full": "keyword", "goproxy.upstream.duration": "long", "span.links.trace.id": "keyword",
 	} {
 		for _, leaf := range mapped[field].Mapping {
 			assert.Equal(t, want, leaf.Type, field)
@@ -84,8 +84,8 @@ func testRefused(t *testing.T, server *realServer, index string) {
 	assert.Equal(t, index+"-2026.11.22", found[0].Index)
 	assert.Equal(t, http.StatusBadRequest, found[0].Status)
 	assert.Equal(t, "mapper_parsing_exception", found[0].Error.Type)
-	assert.Contains(t, found[0].Error.Reason, "goproxy.module.age")
-	assert.JSONEq(t, `{"@timestamp":"2026-11-22T23:59:59.999999999Z","event":{"id":"042"},"goproxy":{"module":{"age":"<very old>"}},"service":{"name":"proxy-0"}}`, string(found[0].Document))
+	assert.Contains(t, found[0].Error.Reason, "goproxy.module.version_age")
+	assert.JSONEq(t, `{"@timestamp":"2026-11-22T23:59:59.999999999Z","event":{"id":"042"},"goproxy":{"module":{"version_age":"<very old>"}},"service":{"name":"proxy-0"}}`, string(found[0].Document))
 }
 
 // testLongID: one id above 512 bytes has the whole request refused.
@@ -117,7 +117,9 @@ func testSpans(t *testing.T, server *realServer, index string) {
 	assert.JSONEq(t, serverSpanDocument, string(hits[0].Source))
 }
 
-func testDataStream(t *testing.T, server *realServer, index string) {
+// testDataStream: by the name that Kibana's own policies match.
+func testDataStream(t *testing.T, server *realServer, _ string) {
+	const index = "logs-modtap.access-default"
 	cfg := server.config(t, index)
 	cfg.DataStream = true
 	if !server.dataStreams {
@@ -168,7 +170,7 @@ func testRetention(t *testing.T, server *realServer, index string) {
 		return there.Templates[0].Template.Version, there.Templates[0].Template.Meta["retention"]
 	}
 	version, retention := body()
-	assert.Equal(t, 3, version)
+	assert.Equal(t, 4, version)
 	assert.Equal(t, "720h0m0s", retention)
 	cfg.Retention = 0
 	require.NoError(t, started(t, set, cfg).ConsumeLogs(t.Context(), today("2")))

@@ -101,7 +101,7 @@ func spoil(logs plog.Logs, id string) plog.Logs {
 	for _, inResource := range logs.ResourceLogs().All() {
 		for _, record := range inResource.ScopeLogs().At(0).LogRecords().All() {
 			if value, _ := record.Attributes().Get("event.id"); value.Str() == id {
-				record.Attributes().PutStr("goproxy.module.age", "<very old>")
+				record.Attributes().PutStr("goproxy.module.version_age", "<very old>")
 			}
 		}
 	}

@@ -60,7 +60,10 @@ func threeSpans() ptrace.Traces {
 const serverSpanDocument = `{
 	"@timestamp": "2026-11-22T23:59:59.000000000Z",
 	"error": {"message": "it broke"},
-	"event": {"duration": 1500000000, "id": "010000000000000000000000000000000200000000000000", "outcome": "failure"},
+	"event": {
+		"duration": 1500000000, "id": "010000000000000000000000000000000200000000000000", "outcome": "failure",
+		"start": "2026-11-22T23:59:59.000000000Z", "end": "2026-11-23T00:00:00.500000000Z"
+	},
 	"http": {"response": {"status_code": 502, "body": {"bytes": 12}}},
 	"parent": {"id": "0700000000000000"},
 	"service": {"name": "proxy"},
@@ -76,13 +79,14 @@ func TestSpanDocuments(t *testing.T) {
 	traces := threeSpans()
 	resource, spans := traces.ResourceSpans().At(0).Resource(), traces.ResourceSpans().At(0).ScopeSpans().At(0).Spans()
 	var encoder document.Encoder
-	assert.JSONEq(t, serverSpanDocument, string(encoder.AppendJSON(nil, resource, spanRecord(spans.At(0)))))
-	assert.JSONEq(t, `{"@timestamp":"2026-11-22T23:59:59.000000000Z","event":{"duration":1000000000,"id":"010000000000000000000000000000000300000000000000","outcome":"success"},
+	encoder.Within(resource, pcommon.NewInstrumentationScope())
+	assert.JSONEq(t, serverSpanDocument, string(encoder.AppendJSON(nil, spanRecord(spans.At(0)))))
+	assert.JSONEq(t, `{"@timestamp":"2026-11-22T23:59:59.000000000Z","event":{"start":"2026-11-22T23:59:59.000000000Z","end":"2026-11-23T00:00:00.000000000Z","duration":1000000000,"id":"010000000000000000000000000000000300000000000000","outcome":"success"},
 		"parent":{"id":"0200000000000000"},"service":{"name":"proxy"},"span":{"id":"0300000000000000","kind":"client","name":""},"trace":{"id":"01000000000000000000000000000000"}}`,
-		string(encoder.AppendJSON(nil, resource, spanRecord(spans.At(1)))))
-	assert.JSONEq(t, `{"@timestamp":"2026-11-22T23:59:59.000000000Z","event":{"duration":0,"id":"010000000000000000000000000000000400000000000000"},
+		string(encoder.AppendJSON(nil, spanRecord(spans.At(1)))))
+	assert.JSONEq(t, `{"@timestamp":"2026-11-22T23:59:59.000000000Z","event":{"start":"2026-11-22T23:59:59.000000000Z","end":"2026-11-22T23:59:59.000000000Z","duration":0,"id":"010000000000000000000000000000000400000000000000"},
 		"service":{"name":"proxy"},"span":{"id":"0400000000000000","kind":"unspecified","name":""},"trace":{"id":"01000000000000000000000000000000"}}`,
-		string(encoder.AppendJSON(nil, resource, spanRecord(spans.At(2)))), "no end: no duration below 0")
+		string(encoder.AppendJSON(nil, spanRecord(spans.At(2)))), "no end: no duration below 0")
 }
 
 func TestOnlyTheSpansThatFailedAreSentAgain(t *testing.T) {
@@ -104,5 +108,5 @@ func TestOnlyTheSpansThatFailedAreSentAgain(t *testing.T) {
 	require.ErrorAs(t, err, &partial)
 	assert.Equal(t, 1, partial.Data().SpanCount())
 	assert.Equal(t, "modtap-spans-2026.11.22", c.documents["010000000000000000000000000000000200000000000000"].Index)
-	assert.Equal(t, []string{"modtap-spans 3 [modtap-spans-*]"}, c.templates)
+	assert.Equal(t, []string{"modtap-spans 4 [modtap-spans-*]"}, c.templates)
 }

@@ -31,7 +31,7 @@ func exchanges(b *testing.B) plog.Logs {
 			"event.id": "01a203752ddf75ac5a9a-0000000000", "event.duration": int64(13592389),
 			"http.request.method": "GET", "http.response.status_code": int64(200), "http.response.body.bytes": int64(17866),
 			"url.path": "/github.com/pkg/errors/@v/v0.9.1.zip", "client.address": "127.0.0.1", "user_agent.original": "Go-http-client/1.1",
-			"goproxy.schema": int64(1), "goproxy.side": "ingress", "goproxy.operation": "zip", "goproxy.outcome": "ok",
+			"goproxy.schema": int64(2), "goproxy.side": "ingress", "goproxy.operation": "zip", "goproxy.outcome": "ok",
 			"goproxy.module.path": "github.com/pkg/errors", "goproxy.module.version": "v0.9.1",
 			"goproxy.cache.result": "miss", "goproxy.cache.evidence": "embedded", "goproxy.cache.miss.reason": "cold",
 			"goproxy.session.id": "368a1ba9383d372ade4dbbab817c71c8", "goproxy.session.inferred": true,

@@ -131,12 +131,13 @@ func (e *jsonLines) consumeLogs(ctx context.Context, logs plog.Logs) error {
 	for _, inResource := range logs.ResourceLogs().All() {
 		instance := instanceID(inResource.Resource().Attributes(), "")
 		for _, inScope := range inResource.ScopeLogs().All() {
+			e.encoder.Within(inResource.Resource(), inScope.Scope())
 			for _, record := range inScope.LogRecords().All() {
 				if id := document.ID(record); id != "" && e.memory.isRepeated(instanceID(record.Attributes(), instance), id) {
 					repeated++
 					continue
 				}
-				batch = e.encoder.AppendJSON(batch, inResource.Resource(), record)
+				batch = e.encoder.AppendJSON(batch, record)
 				batch = append(batch, '\n')
 			}
 		}

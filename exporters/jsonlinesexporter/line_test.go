@@ -60,7 +60,9 @@ func FuzzIdentityOfADocument(f *testing.F) {
 		record.Attributes().PutStr(name, value)
 		record.Attributes().PutEmptySlice("list").AppendEmpty().SetEmptyMap().PutStr(name, value)
 		resource.Attributes().PutStr("service.instance.id", instance)
-		line := new(document.Encoder).AppendJSON(nil, resource, record)
+		var encoder document.Encoder
+		encoder.Within(resource, pcommon.NewInstrumentationScope())
+		line := encoder.AppendJSON(nil, record)
 		gotInstance, gotID, ok := identity(line)
 		require.Equal(t, id != "", ok, "%s", line)
 		if ok && bytes.IndexByte(line, '\\') < 0 && !bytes.ContainsRune(line, '\uFFFD') {

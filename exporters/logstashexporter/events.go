@@ -18,9 +18,10 @@ func events(encoder *document.Encoder, logs plog.Logs) []any {
 	var text []byte
 	for _, inResource := range logs.ResourceLogs().All() {
 		for _, inScope := range inResource.ScopeLogs().All() {
+			encoder.Within(inResource.Resource(), inScope.Scope())
 			for _, record := range inScope.LogRecords().All() {
 				begin := len(text)
-				text = withID(encoder.AppendJSON(text, inResource.Resource(), record), document.ID(record))
+				text = withID(encoder.AppendJSON(text, record), document.ID(record))
 				made = append(made, text[begin:len(text):len(text)])
 			}
 		}

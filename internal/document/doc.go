@@ -12,9 +12,12 @@
 //   - trace.id and span.id are the record's ids, if it has any.
 //   - message is the record's body: a string as it is, anything else as the text
 //     that pdata gives it. log.level is the severity text, if there is one.
-//   - Attributes of the record and of its resource stand under their names.
-//     Where a name is given twice, the fields above win over an attribute of the
-//     record, and that wins over one of the resource.
+//   - Attributes of the record, of its scope and of its resource stand under their
+//     names. Where a name is given twice, the fields above win over an attribute of
+//     the record, that over one of the scope, and that over one of the resource.
+//   - Where the Elastic Common Schema has another name for something, it stands under
+//     both: see [Fields]. event.start and event.end come from the time and
+//     event.duration. An attribute of that name wins.
 //
 // Names that can't stand as they are:
 //

@@ -4,13 +4,16 @@
 package document
 
 import (
-	"cmp"
-	"slices"
-	"strings"
 	"time"
 
 	"go.opentelemetry.io/collector/pdata/pcommon"
 	"go.opentelemetry.io/collector/pdata/plog"
+)
+
+// The attributes that something here depends on.
+const (
+	attrID       = "event.id"
+	attrDuration = "event.duration" // ns
 )
 
 // timeFormat is RFC 3339 with all nine digits, so that text order is time order.
@@ -29,7 +32,7 @@ func Time(record plog.LogRecord) time.Time {
 // ID is the identity of the document, the attribute event.id of record. It is
 // empty if the record has none; such a record can't be told from its copy.
 func ID(record plog.LogRecord) string {
-	id, ok := record.Attributes().Get("event.id")
+	id, ok := record.Attributes().Get(attrID)
 	if !ok {
 		return ""
 	}
@@ -40,9 +43,11 @@ func ID(record plog.LogRecord) string {
 // one that is reused makes next to no garbage. The zero value is ready; an
 // Encoder must not be used by two goroutines at once.
 type Encoder struct {
-	// fields is the document at work, and above it, as on a stack, the keys of
-	// the maps that are being written.
+	// fields are those that the documents of a batch have in common, the document's at
+	// work and, above them, as on a stack, the keys of the maps that are being written.
 	fields []field
+	shared int    // how many of them are common
+	shapes shapes // of documents before
 }
 
 // field is a name and where its value is to be found.
@@ -53,6 +58,14 @@ type field struct {
 	source source
 }
 
+// The orders of precedence: what a record says itself, its attributes, those of its
+// scope and of its resource; then what is only another name of something.
+const (
+	orderAttributes = 1 << 8
+	orderShared     = 1 << 28
+	orderDerived    = 1 << 29
+)
+
 type source uint8
 
 const (
@@ -62,129 +75,81 @@ const (
 	fromSpanID
 	fromBody
 	fromSeverity
+	fromEnd
 )
+
+// Within says which resource and scope the records that follow are of. They must not
+// change before the last of them is written.
+func (e *Encoder) Within(resource pcommon.Resource, scope pcommon.InstrumentationScope) {
+	clear(e.fields)
+	e.fields = e.fields[:0]
+	e.addAttributes(scope.Attributes(), orderShared)
+	e.addAttributes(resource.Attributes(), orderShared)
+	e.shared = len(e.fields)
+}
 
 // AppendJSON appends the document of record to dst and returns the extended
 // slice. It is one JSON object without a line break, whatever the record holds.
-func (e *Encoder) AppendJSON(dst []byte, resource pcommon.Resource, record plog.LogRecord) []byte {
-	e.collect(resource, record)
-	e.resolve()
-	dst = e.appendFields(dst, record)
-	clear(e.fields) // Otherwise the record would live as long as the encoder.
-	e.fields = e.fields[:0]
+func (e *Encoder) AppendJSON(dst []byte, record plog.LogRecord) []byte {
+	e.collect(record)
+	shape := e.shapes.of(e.fields)
+	for i := range shape.steps {
+		dst = append(dst, shape.steps[i].lead...)
+		dst = e.appendSource(dst, &e.fields[shape.steps[i].field], record)
+	}
+	dst = append(dst, shape.end...)
+	clear(e.fields[e.shared:]) // Otherwise the record would live as long as the encoder.
+	e.fields = e.fields[:e.shared]
 	return dst
 }
 
-// collect lists the fields of the document in the order of their precedence.
-func (e *Encoder) collect(resource pcommon.Resource, record plog.LogRecord) {
-	e.addOwn(nameTimestamp, fromTimestamp)
+// collect lists the fields of the document.
+func (e *Encoder) collect(record plog.LogRecord) {
+	e.add(nameTimestamp, fromTimestamp, 0)
 	if !record.TraceID().IsEmpty() {
-		e.addOwn(nameTraceID, fromTraceID)
+		e.add(nameTraceID, fromTraceID, 0)
 	}
 	if !record.SpanID().IsEmpty() {
-		e.addOwn(nameSpanID, fromSpanID)
+		e.add(nameSpanID, fromSpanID, 0)
 	}
 	if record.Body().Type() != pcommon.ValueTypeEmpty {
-		e.addOwn(nameMessage, fromBody)
+		e.add(nameMessage, fromBody, 0)
 	}
 	if record.SeverityText() != "" {
-		e.addOwn(nameLevel, fromSeverity)
+		e.add(nameLevel, fromSeverity, 0)
 	}
-	e.addAttributes(record.Attributes())
-	e.addAttributes(resource.Attributes())
+	e.addAttributes(record.Attributes(), orderAttributes)
+	if duration, ok := record.Attributes().Get(attrDuration); ok && duration.Type() == pcommon.ValueTypeInt {
+		e.add(nameStart, fromTimestamp, orderDerived)
+		e.add(nameEnd, fromEnd, orderDerived)
+	}
 }
 
-func (e *Encoder) addOwn(name string, from source) {
-	e.fields = append(e.fields, field{name: name, source: from, order: len(e.fields)})
+func (e *Encoder) add(name string, from source, order int) {
+	e.fields = append(e.fields, field{name: name, source: from, order: order})
 }
 
-func (e *Encoder) addAttributes(attributes pcommon.Map) {
+// addAttributes adds attributes with at least this order, and by the names that ECS has
+// for them.
+func (e *Encoder) addAttributes(attributes pcommon.Map, order int) {
 	for name, value := range attributes.All() {
-		e.fields = append(e.fields, field{name: fieldName(name), value: value, order: len(e.fields)})
+		e.fields = append(e.fields, field{name: fieldName(name), value: value, order: order + len(e.fields)})
+		if ecs := ecsName(name); ecs != "" && fits(ecs, value) {
+			e.fields = append(e.fields, field{name: ecs, value: value, order: orderDerived + order + len(e.fields)})
+		}
 	}
 }
 
-// resolve sorts the fields, drops those whose name is taken, and moves a scalar
-// out of the way of an object of the same name.
-func (e *Encoder) resolve() {
-	slices.SortFunc(e.fields, compareFields)
-	e.fields = slices.CompactFunc(e.fields, func(a, b field) bool { return a.name == b.name })
-
-	moved := false
-	for i := range len(e.fields) - 1 {
-		name := e.fields[i].name
-		if !isBeneath(e.fields[i+1].name, name) {
-			continue
-		}
-		free := name + ".value"
-		for e.taken(i+1, name, free) {
-			free += "_"
-		}
-		e.fields[i].name = free
-		moved = true
-	}
-	if moved {
-		slices.SortFunc(e.fields, compareFields)
-	}
-}
-
-// taken tells whether name, or something beneath it, is among the fields
-// beneath parent, the first of which is at index from.
-func (e *Encoder) taken(from int, parent, name string) bool {
-	for _, f := range e.fields[from:] {
-		if !isBeneath(f.name, parent) {
-			return false
-		}
-		if f.name == name || isBeneath(f.name, name) {
-			return true
-		}
-	}
-	return false
-}
-
-func compareFields(a, b field) int {
-	return cmp.Or(compareNames(a.name, b.name), cmp.Compare(a.order, b.order))
-}
-
-// appendFields writes the sorted fields as nested objects: between one field and
-// the next it closes the objects that both don't share and opens the new ones.
-func (e *Encoder) appendFields(dst []byte, record plog.LogRecord) []byte {
-	dst = append(dst, '{')
-	previous, open := "", 0
-	for i := range len(e.fields) {
-		f := e.fields[i]
-		shared, rest := 0, f.name
-		if i > 0 {
-			shared, rest = sharedObjects(previous, f.name)
-			for ; open > shared; open-- {
-				dst = append(dst, '}')
-			}
-			dst = append(dst, ',')
-		}
-		for {
-			part, after, more := strings.Cut(rest, ".")
-			dst = append(appendString(dst, part), ':')
-			if !more {
-				break
-			}
-			dst = append(dst, '{')
-			open++
-			rest = after
-		}
-		dst = e.appendSource(dst, f, record)
-		previous = f.name
-	}
-	for ; open >= 0; open-- {
-		dst = append(dst, '}')
-	}
-	return dst
-}
-
-func (e *Encoder) appendSource(dst []byte, f field, record plog.LogRecord) []byte {
+func (e *Encoder) appendSource(dst []byte, f *field, record plog.LogRecord) []byte {
 	switch f.source {
 	case fromTimestamp:
 		dst = append(dst, '"')
 		dst = Time(record).AppendFormat(dst, timeFormat)
+		return append(dst, '"')
+	case fromEnd:
+		duration, _ := record.Attributes().Get(attrDuration)
+		dst = append(dst, '"')
+		dst = Time(record).Add(time.Duration(duration.Int())).AppendFormat(dst, timeFormat)
 		return append(dst, '"')
 	case fromTraceID:
 		id := record.TraceID()

@@ -33,25 +33,25 @@ func exchange(t testing.TB) (pcommon.Resource, plog.LogRecord) {
 	record.SetSeverityText("info")
 	record.Body().SetStr("GET /rsc.io/quote/@v/v1.5.2.zip 200")
 	require.NoError(t, record.Attributes().FromRaw(map[string]any{
-		"event.id":                  "01-7",
-		"event.duration":            int64(1_455_000_000),
-		"http.request.method":       "GET",
-		"http.response.status_code": int64(200),
-		"http.response.body.bytes":  int64(5213),
-		"url.path":                  "/rsc.io/quote/@v/v1.5.2.zip",
-		"client.address":            "127.0.0.1",
-		"user_agent.original":       "Go-http-client/1.1",
-		"goproxy.schema":            int64(1),
-		"goproxy.side":              "ingress",
-		"goproxy.operation":         "zip",
-		"goproxy.module.path":       "rsc.io/quote",
-		"goproxy.module.version":    "v1.5.2",
-		"goproxy.module.age":        86400.0,
-		"goproxy.cache.result":      "miss",
-		"goproxy.cache.evidence":    "embedded",
-		"goproxy.outcome":           "ok",
-		"goproxy.session.id":        "s1",
-		"goproxy.session.inferred":  true,
+		"event.id":                   "01-7",
+		"event.duration":             int64(1_455_000_000),
+		"http.request.method":        "GET",
+		"http.response.status_code":  int64(200),
+		"http.response.body.bytes":   int64(5213),
+		"url.path":                   "/rsc.io/quote/@v/v1.5.2.zip",
+		"client.address":             "127.0.0.1",
+		"user_agent.original":        "Go-http-client/1.1",
+		"goproxy.schema":             int64(2),
+		"goproxy.side":               "ingress",
+		"goproxy.operation":          "zip",
+		"goproxy.module.path":        "rsc.io/quote",
+		"goproxy.module.version":     "v1.5.2",
+		"goproxy.module.version_age": 86400.0,
+		"goproxy.cache.result":       "miss",
+		"goproxy.cache.evidence":     "embedded",
+		"goproxy.outcome":            "ok",
+		"goproxy.session.id":         "s1",
+		"goproxy.session.inferred":   true,
 		"goproxy.upstream": []any{
 			map[string]any{"address": "proxy.example.com", "status": int64(200), "duration": int64(1_400_000_000)},
 			map[string]any{"address": "direct", "reason": "timeout"},
@@ -60,17 +60,24 @@ func exchange(t testing.TB) (pcommon.Resource, plog.LogRecord) {
 	return resource, record
 }
 
+// encode is the document of a record alone in its batch.
+func encode(resource pcommon.Resource, record plog.LogRecord) []byte {
+	var encoder Encoder
+	encoder.Within(resource, pcommon.NewInstrumentationScope())
+	return encoder.AppendJSON(nil, record)
+}
+
 func TestDocumentOfAnExchange(t *testing.T) {
 	resource, record := exchange(t)
 	want := strings.NewReplacer("\n", "", "\t", "").Replace(`{
 	"@timestamp":"2026-11-22T09:11:12.013000000Z",
-	"client":{"address":"127.0.0.1"},
+	"client":{"address":"127.0.0.1","ip":"127.0.0.1"},
 	"deployment":{"environment":{"name":"ci"}},
-	"event":{"duration":1455000000,"id":"01-7"},
+	"event":{"duration":1455000000,"end":"2026-11-22T09:11:13.468000000Z","id":"01-7","start":"2026-11-22T09:11:12.013000000Z"},
 	"goproxy":{
 		"cache":{"evidence":"embedded","result":"miss"},
-		"module":{"age":86400.0,"path":"rsc.io/quote","version":"v1.5.2"},
-		"operation":"zip","outcome":"ok","schema":1,
+		"module":{"path":"rsc.io/quote","version":"v1.5.2","version_age":86400.0},
+		"operation":"zip","outcome":"ok","schema":2,
 		"session":{"id":"s1","inferred":true},
 		"side":"ingress",
 		"upstream":[
@@ -81,15 +88,16 @@ func TestDocumentOfAnExchange(t *testing.T) {
 	"http":{"request":{"method":"GET"},"response":{"body":{"bytes":5213},"status_code":200}},
 	"log":{"level":"info"},
 	"message":"GET /rsc.io/quote/@v/v1.5.2.zip 200",
-	"service":{"instance":{"id":"0f5b"},"name":"goproxy"},
+	"service":{"environment":"ci","instance":{"id":"0f5b"},"name":"goproxy","node":{"name":"0f5b"}},
 	"span":{"id":"0b00000000000001"},
 	"trace":{"id":"0a0000000000000000000000000000ff"},
-	"url":{"path":"/rsc.io/quote/@v/v1.5.2.zip"},
+	"url":{"original":"/rsc.io/quote/@v/v1.5.2.zip","path":"/rsc.io/quote/@v/v1.5.2.zip"},
 	"user_agent":{"original":"Go-http-client/1.1"}
 	}`)
 	var encoder Encoder
 	for range 2 { // A reused encoder remembers nothing.
-		got := encoder.AppendJSON([]byte("before:"), resource, record)
+		encoder.Within(resource, pcommon.NewInstrumentationScope())
+		got := encoder.AppendJSON([]byte("before:"), record)
 		assert.Equal(t, "before:"+want, string(got))
 	}
 	assert.Equal(t, "01-7", ID(record))
@@ -158,7 +166,7 @@ func TestNames(t *testing.T) {
 			resource, record := pcommon.NewResource(), plog.NewLogRecord()
 			require.NoError(t, record.Attributes().FromRaw(tt.record))
 			require.NoError(t, resource.Attributes().FromRaw(tt.resource))
-			got := string(new(Encoder).AppendJSON(nil, resource, record))
+			got := string(encode(resource, record))
 			var own string
 			if rest, ok := strings.CutPrefix(got, `{"@timestamp":"1970-01-01T00:00:00.000000000Z",`); ok {
 				own = strings.TrimSuffix(rest, "}")
@@ -178,7 +186,7 @@ func TestOwnFieldsWinOverAttributes(t *testing.T) {
 	}))
 	assert.JSONEq(t, `{"@timestamp":"2026-11-22T09:11:12.013000000Z","message":"body","log":{"level":"kept"},
 		"span":{"id":"kept"},"trace":{"id":"00000000000000000000000000000001"}}`,
-		string(new(Encoder).AppendJSON(nil, pcommon.NewResource(), record)))
+		string(encode(pcommon.NewResource(), record)))
 }
 
 func TestTimeOfTheRecordWinsOverTheObservedTime(t *testing.T) {
@@ -199,7 +207,7 @@ func TestDuplicateAttributesCountOnce(t *testing.T) {
 	inner.PutStr("k\xff", "first")
 	inner.PutStr("k\xfe", "second")
 	assert.JSONEq(t, `{"@timestamp":"1970-01-01T00:00:00.000000000Z","a\ufffd":"first","m":{"k\ufffd":"first"}}`,
-		string(new(Encoder).AppendJSON(nil, pcommon.NewResource(), record)))
+		string(encode(pcommon.NewResource(), record)))
 }
 
 func TestValues(t *testing.T) {
@@ -239,14 +247,62 @@ func TestDeepValuesEnd(t *testing.T) {
 	for range 20_000 {
 		value = value.SetEmptySlice().AppendEmpty()
 	}
-	got := string(new(Encoder).AppendJSON(nil, pcommon.NewResource(), record))
+	got := string(encode(pcommon.NewResource(), record))
 	assert.Contains(t, got, `"deep":`+strings.Repeat("[", maxNesting)+"null"+strings.Repeat("]", maxNesting))
+}
+
+// TestShapesThatComeAgain: what an encoder remembers of documents before changes none.
+func TestShapesThatComeAgain(t *testing.T) {
+	resource, whole := exchange(t)
+	scope := pcommon.NewInstrumentationScope()
+	scope.Attributes().PutStr("event.kind", "event")
+	var reused Encoder
+	for round := range 2 {
+		for i := range 3 * maxShapes {
+			record := plog.NewLogRecord()
+			whole.CopyTo(record)
+			switch i % 4 {
+			case 1:
+				record.Attributes().PutStr("client.address", "a keyed hash")
+			case 2:
+				record.Body().SetEmptyMap()
+				record.SetTraceID(pcommon.TraceID{})
+			case 3:
+				record.Attributes().Remove("event.duration")
+				record.Attributes().PutStr("client.ip", "192.0.2.1")
+			}
+			record.Attributes().PutInt(strings.Repeat("x", i)+".y", int64(round))
+			var fresh Encoder
+			fresh.Within(resource, scope)
+			reused.Within(resource, scope)
+			require.Equal(t, string(fresh.AppendJSON(nil, record)), string(reused.AppendJSON(nil, record)))
+			require.LessOrEqual(t, len(reused.shapes.known), maxShapes)
+		}
+	}
+}
+
+func TestClientIPIsAnAddress(t *testing.T) {
+	for address, want := range map[string]bool{"192.0.2.1": true, "::1": true, "fe80::1%eth0": false, "h:0123": false, "": false} {
+		record := plog.NewLogRecord()
+		record.Attributes().PutStr("client.address", address)
+		assert.Equal(t, want, strings.Contains(string(encode(pcommon.NewResource(), record)), `"ip":"`+address+`"`), address)
+	}
+}
+
+func TestScopeStandsBetweenRecordAndResource(t *testing.T) {
+	resource, scope, record := pcommon.NewResource(), pcommon.NewInstrumentationScope(), plog.NewLogRecord()
+	require.NoError(t, record.Attributes().FromRaw(map[string]any{"a": "record"}))
+	require.NoError(t, scope.Attributes().FromRaw(map[string]any{"a": "scope", "b": "scope"}))
+	require.NoError(t, resource.Attributes().FromRaw(map[string]any{"a": "resource", "b": "resource", "c": "resource"}))
+	var encoder Encoder
+	encoder.Within(resource, scope)
+	assert.JSONEq(t, `{"@timestamp":"1970-01-01T00:00:00.000000000Z","a":"record","b":"scope","c":"resource"}`, string(encoder.AppendJSON(nil, record)))
 }
 
 func TestBodyThatIsNoStringBecomesText(t *testing.T) {
 	record := plog.NewLogRecord()
 	record.Body().SetEmptyMap().PutInt("a", 1)
-	assert.Contains(t, string(new(Encoder).AppendJSON(nil, pcommon.NewResource(), record)), `"message":"{\"a\":1}"`)
+	assert.Contains(t, string(encode(pcommon.NewResource(), record)), `"message":"{\"a\":1}"`)
 }
 
 func TestIDIsEmptyWithoutAttribute(t *testing.T) {
@@ -256,10 +312,11 @@ func TestIDIsEmptyWithoutAttribute(t *testing.T) {
 func BenchmarkAppendJSON(b *testing.B) {
 	resource, record := exchange(b)
 	var encoder Encoder
+	encoder.Within(resource, pcommon.NewInstrumentationScope())
 	var dst []byte
 	b.ReportAllocs()
 	for b.Loop() {
-		dst = encoder.AppendJSON(dst[:0], resource, record)
+		dst = encoder.AppendJSON(dst[:0], record)
 	}
 	b.SetBytes(int64(len(dst)))
 }

@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 	"go.opentelemetry.io/collector/pdata/pcommon"
@@ -24,6 +25,8 @@ func FuzzAppendJSON(f *testing.F) {
 	f.Add("", "..", ".a", "\xff", int64(math.MinInt64), math.NaN())
 	f.Add("trace", "trace.id", "trace.id.x", "\u2028\"\\", int64(0), math.Inf(1))
 	f.Add("a.b", "a-b", "a", "é", int64(-1), 3.0)
+	f.Add("client.address", "event.duration", "url.path", "::1", int64(5), 1.0)
+	f.Add("client.address", "event.end", "client.ip", "fe80::1%eth0", int64(5), 1.0)
 	f.Add("a\xff", "a\xfe", "a.value_", "\n", int64(1), 1e-300)
 	f.Add(strings.Repeat("a.", 40), "message.x", "log", "", int64(1), math.MaxFloat64)
 	f.Fuzz(func(t *testing.T, name1, name2, name3, text string, number int64, double float64) {
@@ -37,11 +40,11 @@ func FuzzAppendJSON(f *testing.F) {
 		resource.Attributes().PutBool(name1, true)
 		resource.Attributes().PutBool(text, true)
 
-		got := new(Encoder).AppendJSON(nil, resource, record)
+		got := encode(resource, record)
 		require.True(t, json.Valid(got), "%s", got)
 		require.NotContains(t, string(got), "\n")
 		require.Equal(t, string(got), strings.ToValidUTF8(string(got), ""))
-		require.Equal(t, string(got), string(new(Encoder).AppendJSON(nil, resource, record)), "the bytes must repeat")
+		require.Equal(t, string(got), string(encode(resource, record)), "the bytes must repeat")
 
 		decoder := json.NewDecoder(bytes.NewReader(got))
 		decoder.UseNumber()
@@ -66,6 +69,22 @@ func plainDocument(t *testing.T, resource pcommon.Resource, record plog.LogRecor
 			name = plainName(name)
 			if _, taken := flat[name]; !taken {
 				flat[name] = plainValue(t, value)
+			}
+		}
+	}
+
+	for _, attributes := range []pcommon.Map{record.Attributes(), resource.Attributes()} {
+		for name, value := range attributes.All() {
+			ecs := ecsName(name)
+			if _, taken := flat[ecs]; ecs != "" && !taken && fits(ecs, value) {
+				flat[ecs] = plainValue(t, value)
+			}
+		}
+	}
+	if duration, ok := record.Attributes().Get(attrDuration); ok && duration.Type() == pcommon.ValueTypeInt {
+		for name, at := range map[string]time.Time{nameStart: Time(record), nameEnd: Time(record).Add(time.Duration(duration.Int()))} {
+			if _, taken := flat[name]; !taken {
+				flat[name] = at.Format(timeFormat)
 			}
 		}
 	}

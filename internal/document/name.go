@@ -9,13 +9,15 @@ import (
 	"unicode/utf8"
 )
 
-// The names of the fields that come from the record itself.
+// The names of the fields that don't come from an attribute.
 const (
 	nameTimestamp = "@timestamp"
 	nameTraceID   = "trace.id"
 	nameSpanID    = "span.id"
 	nameMessage   = "message"
 	nameLevel     = "log.level"
+	nameStart     = "event.start"
+	nameEnd       = "event.end"
 )
 
 // maxParts is how deep a name nests. Elasticsearch refuses more than twenty

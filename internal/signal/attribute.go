@@ -35,17 +35,19 @@ const (
 	Int
 	Double
 	Bool
+	Strings // a list; here of one
 )
 
 // String returns the type's name in the reference.
 func (t Type) String() string {
-	return [...]string{"", "string", "int", "double", "bool"}[t]
+	return [...]string{"", "string", "int", "double", "bool", "string[]"}[t]
 }
 
 // sources are where the value comes from, by what has the attribute; nil: it has none.
 type sources struct {
 	resource func(*Resource) value
-	server   func(*Told) value // the span of an exchange
+	scope    func(*Resource) value // what all documents have in common
+	server   func(*Told) value     // the span of an exchange
 	document func(*Told) value
 	client   func(*attempt) value // the span of an attempt
 	upstream func(*attempt) value // its entry in the document
@@ -78,6 +80,8 @@ func text(s string) value {
 
 // required is there even where it is empty.
 func required(s string) value { return value{is: String, text: s} }
+
+func list(s string) value { return value{is: Strings, text: s} }
 
 func number(n int64) value { return value{is: Int, bits: uint64(n)} }
 
@@ -133,6 +137,8 @@ func (l *line[T]) put(thing T, to pcommon.Map) {
 	switch v := l.of(thing); v.is {
 	case String:
 		to.PutStr(l.name, v.text)
+	case Strings:
+		to.PutEmptySlice(l.name).AppendEmpty().SetStr(v.text)
 	case Int:
 		to.PutInt(l.name, int64(v.bits))
 	case Double:
@@ -140,4 +146,31 @@ func (l *line[T]) put(thing T, to pcommon.Map) {
 	case Bool:
 		to.PutBool(l.name, v.bits != 0)
 	}
+}
+
+// Where returns what has the attribute: of document, server span, client span, session
+// span, phase span and resource; none if only metrics have it.
+func (a *Attribute) Where() (on []string) {
+	for _, at := range [...]struct {
+		name string
+		has  bool
+	}{
+		{"document", a.InDocument()},
+		{"server span", a.from.server != nil},
+		{"client span", a.from.client != nil},
+		{"session span", a.from.session != nil},
+		{"phase span", a.from.phase != nil},
+		{"resource", a.from.resource != nil},
+	} {
+		if at.has {
+			on = append(on, at.name)
+		}
+	}
+	return on
+}
+
+// InDocument reports whether documents of requests can have it.
+func (a *Attribute) InDocument() bool {
+	f := &a.from
+	return f.document != nil || f.upstream != nil || f.part != nil || f.scope != nil || f.resource != nil
 }

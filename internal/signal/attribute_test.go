@@ -58,6 +58,9 @@ func TestEveryAttributeIsEmitted(t *testing.T) {
 	}
 	delete(emitted, "document "+attrUpstream)
 	traces := Traces(resource, all)
+	observer := resource
+	observer.Version, observer.Host = "v1", "h"
+	see("scope", Logs(observer, all).ResourceLogs().At(0).ScopeLogs().At(0).Scope().Attributes())
 	see("resource", traces.ResourceSpans().At(0).Resource().Attributes())
 	for _, span := range traces.ResourceSpans().At(0).ScopeSpans().At(0).Spans().All() {
 		where := span.Kind().String()
@@ -70,7 +73,7 @@ func TestEveryAttributeIsEmitted(t *testing.T) {
 	declared := map[string]bool{}
 	for _, a := range Attributes() {
 		for where, has := range map[string]bool{
-			"resource": a.from.resource != nil, "Server": a.from.server != nil, "document": a.from.document != nil || a.from.part != nil,
+			"resource": a.from.resource != nil, "scope": a.from.scope != nil, "Server": a.from.server != nil, "document": a.from.document != nil || a.from.part != nil,
 			"Client": a.from.client != nil, "upstream": a.from.upstream != nil, "Session": a.from.session != nil, "Internal": a.from.phase != nil,
 		} {
 			if has {

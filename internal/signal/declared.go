@@ -11,7 +11,7 @@ import (
 
 // Schema is the value of goproxy.schema: the number of the log record's shape.
 // A rename raises it.
-const Schema = 1
+const Schema = 2
 
 // The attributes' names. Standard ones come from semantic conventions v1.40.0
 // and, in logs, from the Elastic Common Schema.
@@ -49,6 +49,8 @@ const (
 	// AttrEventID names the log record's id, which is its document's id.
 	AttrEventID       = "event.id"
 	attrEventDuration = "event.duration" // ns
+	attrEventOutcome  = "event.outcome"
+	attrEventAction   = "event.action"
 	attrBodyBytes     = "http.response.body.bytes"
 
 	attrSchema           = "goproxy.schema"
@@ -58,7 +60,7 @@ const (
 	attrClientName       = "goproxy.client.name"
 	attrLeakPattern      = "goproxy.leak.pattern"
 	attrModuleVersion    = "goproxy.module.version"
-	attrModuleAge        = "goproxy.module.age" // s
+	attrModuleAge        = "goproxy.module.version_age" // ns
 	attrPathPrefix       = "goproxy.path.prefix"
 	attrCacheResult      = "goproxy.cache.result"
 	attrCacheEvidence    = "goproxy.cache.evidence"
@@ -74,7 +76,7 @@ const (
 	attrUpstreamDirect   = "goproxy.upstream.direct"
 	attrPhase            = "goproxy.phase"               // with a phase's name and .duration below it; ns
 	attrPhaseName        = "goproxy.phase.name"          // of a span or a series
-	attrPhaseDuration    = "goproxy.phase.duration"      // of a span: what only this phase explains; s
+	attrPhaseDuration    = "goproxy.phase.duration"      // of a span: what only this phase explains; ns
 	attrFirstByte        = "goproxy.first_byte.duration" // ns
 	attrListener         = "goproxy.listener"            // ingress, egress
 	attrToolchainVersion = "goproxy.toolchain.version"
@@ -90,7 +92,7 @@ const (
 	attrSessionHitRatio        = "goproxy.session.hit_ratio"
 	attrSessionSlowestModule   = "goproxy.session.slowest.module"
 	attrSessionSlowestVersion  = "goproxy.session.slowest.version"
-	attrSessionSlowestDuration = "goproxy.session.slowest.duration" // s
+	attrSessionSlowestDuration = "goproxy.session.slowest.duration" // ns
 )
 
 // Kind is the kind of a metric.

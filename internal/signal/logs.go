@@ -17,6 +17,7 @@ import (
 )
 
 var (
+	scopeLines    = lines(func(s *sources) func(*Resource) value { return s.scope })
 	documentLines = lines(func(s *sources) func(*Told) value { return s.document })
 	upstreamLines = upstreamFields(lines(func(s *sources) func(*attempt) value { return s.upstream }))
 )
@@ -37,6 +38,7 @@ func Logs(r Resource, told []*Told) plog.Logs {
 	r.put(rl.Resource())
 	sl := rl.ScopeLogs().AppendEmpty()
 	r.putScope(sl.Scope(), scopeName)
+	put(scopeLines, &r, sl.Scope().Attributes())
 	records := sl.LogRecords()
 	records.EnsureCapacity(len(told))
 	for _, t := range told {
@@ -53,6 +55,8 @@ func record(t *Told, to plog.LogRecord) {
 	to.SetObservedTimestamp(timestamp(e.Time))
 	to.SetTraceID(pcommon.TraceID(b.Span.TraceID))
 	to.SetSpanID(pcommon.SpanID(b.Span.SpanID))
+	severity(t.Verdict.Outcome, to)
+	to.Body().SetStr(t.message())
 	to.SetFlags(plog.DefaultLogRecordFlags.WithIsSampled(b.Span.Flags&1 == 1))
 
 	a := to.Attributes()
@@ -71,7 +75,7 @@ func upstream(t *Told, to pcommon.Slice) {
 	}
 }
 
-// moduleAge is how old the version was when it was asked for, in seconds, from
+// moduleAge is how old the version was when it was asked for, from
 // the Time of its .info (https://go.dev/ref/mod#goproxy-protocol).
 func moduleAge(t *Told) value {
 	if t.Request.Operation != goproxy.Info || t.End.Status != 200 || len(t.End.Answer) == 0 {
@@ -81,7 +85,7 @@ func moduleAge(t *Told) value {
 	if !ok {
 		return value{}
 	}
-	return number(max(0, int64(t.Begin.Time.Sub(exchange.Time(at.UnixNano()))/time.Second)))
+	return number(max(0, int64(t.Begin.Time.Sub(exchange.Time(at.UnixNano())))))
 }
 
 // timeField is the Time of an .info; the body may be cut behind it.

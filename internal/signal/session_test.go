@@ -49,7 +49,7 @@ func TestSessionSpan(t *testing.T) {
 		"goproxy.session.id": "01000000000000000000000000000000", "goproxy.session.inferred": true,
 		"goproxy.session.requests": int64(12), "goproxy.session.transferred": int64(4096), "goproxy.session.failures": int64(1),
 		"goproxy.session.hit_ratio": 0.75, "goproxy.session.slowest.module": "example.com/m",
-		"goproxy.session.slowest.version": "v1.0.0", "goproxy.session.slowest.duration": 1.5,
+		"goproxy.session.slowest.version": "v1.0.0", "goproxy.session.slowest.duration": int64(1_500_000_000),
 		"client.address": "192.0.2.1", "user.name": "ann", "user_agent.original": "Go-http-client/1.1",
 		"goproxy.ci.system": "gitlab", "cicd.pipeline.name": "group/project", "cicd.pipeline.run.id": "11",
 		"cicd.pipeline.run.url.full": "https://ci.test/11", "cicd.pipeline.task.name": "build",

@@ -79,7 +79,7 @@ func TestSpans(t *testing.T) {
 		"user_agent.original": "Go-http-client/1.1", "http.response.body.size": int64(1000),
 		"goproxy.side": "ingress", "goproxy.operation": "mod", "goproxy.module.path": "github.com/BurntSushi/toml",
 		"goproxy.module.version": "v1.0.0", "goproxy.cache.result": "miss", "goproxy.cache.evidence": "embedded",
-		"goproxy.cache.miss.reason": "cold", "goproxy.outcome": "ok", "goproxy.session.id": "01000000000000000000000000000000",
+		"goproxy.cache.miss.reason": "cold", "goproxy.outcome": "ok", "goproxy.session.id": "01000000000000000000000000000000", "goproxy.session.inferred": false,
 	}, server.Attributes().AsRaw())
 
 	client := spans.At(1)
@@ -136,19 +136,32 @@ func TestUnknownMethodIsOther(t *testing.T) {
 
 func TestLogRecord(t *testing.T) {
 	infoPath := "/example.com/m/@v/v1.0.0.info"
-	record := Logs(resource, []*Told{tell(infoPath, func(_ *exchange.Begin, e *exchange.End) {
+	told := resource
+	told.Version, told.Host = "v1.2.3", "build-7"
+	logs := Logs(told, []*Told{tell(infoPath, func(_ *exchange.Begin, e *exchange.End) {
 		e.Answer = []byte(`{"Version":"v1.0.0","Time":"` + begun.Add(-time.Hour).Time().Format(time.RFC3339) + `","Origin":{"VCS":"gi`)
-	})}).ResourceLogs().At(0).ScopeLogs().At(0).LogRecords().At(0)
+	})})
+	scope := logs.ResourceLogs().At(0).ScopeLogs().At(0).Scope()
+	assert.Equal(t, "v1.2.3", scope.Version())
+	assert.Equal(t, map[string]any{
+		"ecs.version": "8.17.0", "event.kind": "event", "event.category": []any{"web"}, "event.type": []any{"access"},
+		"event.dataset": "modtap.access", "event.module": "modtap", "observer.type": "proxy", "observer.product": "Modtap",
+		"observer.version": "v1.2.3", "host.name": "build-7", "goproxy.schema": int64(2),
+	}, scope.Attributes().AsRaw())
+	record := logs.ResourceLogs().At(0).ScopeLogs().At(0).LogRecords().At(0)
+	assert.Equal(t, "GET "+infoPath+" 200 miss 250.0ms", record.Body().Str())
+	assert.Equal(t, "info", record.SeverityText())
 	assert.Equal(t, begun.Time(), record.Timestamp().AsTime())
 	assert.Equal(t, pcommon.TraceID{1}, record.TraceID())
 	assert.Equal(t, pcommon.SpanID{2}, record.SpanID())
 	assert.Equal(t, map[string]any{
 		"event.id": "r-1", "event.duration": int64(250 * time.Millisecond), "http.request.method": "GET",
 		"http.response.status_code": int64(200), "http.response.body.bytes": int64(1000), "url.path": infoPath,
-		"client.address": "127.0.0.1", "client.port": int64(40000), "user_agent.original": "Go-http-client/1.1", "goproxy.schema": int64(1),
+		"client.address": "127.0.0.1", "client.port": int64(40000), "user_agent.original": "Go-http-client/1.1", "network.protocol.version": "1.1",
+		"url.scheme": "http", "server.address": "proxy.test", "server.port": int64(8081), "event.outcome": "success", "event.action": "info",
 		"goproxy.side": "ingress", "goproxy.operation": "info", "goproxy.module.path": "example.com/m", "goproxy.module.version": "v1.0.0",
-		"goproxy.module.age": int64(3600), "goproxy.cache.result": "miss", "goproxy.cache.evidence": "embedded",
-		"goproxy.cache.miss.reason": "cold", "goproxy.outcome": "ok", "goproxy.session.id": "01000000000000000000000000000000",
+		"goproxy.module.version_age": int64(time.Hour), "goproxy.cache.result": "miss", "goproxy.cache.evidence": "embedded",
+		"goproxy.cache.miss.reason": "cold", "goproxy.outcome": "ok", "goproxy.session.id": "01000000000000000000000000000000", "goproxy.session.inferred": false,
 		"goproxy.upstream": []any{map[string]any{
 			"address": "up.test", "url": "https://up.test" + infoPath, "status": int64(200), "duration": int64(200 * time.Millisecond), "bytes": int64(900), "first_byte": int64(time.Millisecond),
 		}},

@@ -12,7 +12,7 @@ import (
 // table is every attribute of spans, documents and metrics, by name. A fact that is to be
 // seen somewhere is one more line here; the index template, the reference and what is
 // emitted follow it.
-var table = slices.Concat(httpAttributes, clientAttributes, resourceAttributes, exchangeAttributes, upstreamAttributes, phaseAttributes(), sessionAttributes, metricAttributes)
+var table = slices.Concat(httpAttributes, clientAttributes, resourceAttributes, documentAttributes, exchangeAttributes, upstreamAttributes, phaseAttributes(), sessionAttributes, metricAttributes)
 
 // Attributes returns the table.
 func Attributes() []Attribute { return slices.Clone(table) }

@@ -91,8 +91,13 @@ var sessionAttributes = []Attribute{
 			onSession(func(s *session.Closed) value { return sessionID(s.Session) }),
 	},
 	{
-		Name: attrInferred, Type: Bool, Meaning: "`true` where no trace context of the client told the session.",
-		from: onExchange(func(t *Told) value { return flag(t.Begin.Session.Inferred && t.Begin.Session.ID != exchange.TraceID{}) }).
+		Name: attrInferred, Type: Bool, Meaning: "`true` where no trace context of the client named the session, `false` where one did.",
+		from: onExchange(func(t *Told) value {
+			if t.Begin.Session.ID == (exchange.TraceID{}) {
+				return value{}
+			}
+			return boolean(t.Begin.Session.Inferred)
+		}).
 			onSession(func(s *session.Closed) value { return boolean(s.Inferred) }),
 	},
 	{
@@ -130,12 +135,12 @@ var sessionAttributes = []Attribute{
 		}),
 	},
 	{
-		Name: attrSessionSlowestDuration, Type: Double, Unit: "s", Meaning: "How long the slowest request took.",
+		Name: attrSessionSlowestDuration, Type: Int, Unit: "ns", Meaning: "How long the slowest request took.",
 		from: sources{}.onSession(func(s *session.Closed) value {
 			if s.SlowestModule == "" {
 				return value{}
 			}
-			return decimal(s.Slowest.Seconds())
+			return number(int64(s.Slowest))
 		}),
 	},
 }

@@ -19,8 +19,12 @@ var exchangeAttributes = []Attribute{
 		from: sources{document: func(t *Told) value { return number(int64(t.elapsed())) }},
 	},
 	{
-		Name: attrSchema, Type: Int, Meaning: "Number of the document's shape; a rename raises it.",
-		from: sources{document: func(*Told) value { return number(Schema) }},
+		Name: attrEventOutcome, Type: String, Meaning: "`success`, `failure`, or `unknown` where the client left first. That a module isn't there is no failure.",
+		from: sources{document: func(t *Told) value { return required(eventOutcome(t.Verdict.Outcome)) }},
+	},
+	{
+		Name: attrEventAction, Type: String, Meaning: "`goproxy.operation` by its name in ECS.",
+		from: sources{document: func(t *Told) value { return required(t.Request.Operation.String()) }},
 	},
 	{
 		Name: attrSide, Type: String, Meaning: "`ingress` is from a client to the proxy, `egress` from the proxy to an upstream.",
@@ -43,7 +47,7 @@ var exchangeAttributes = []Attribute{
 			onAttempt(func(a *attempt) value { return text(a.request.Version) }),
 	},
 	{
-		Name: attrModuleAge, Type: Int, Unit: "s", Meaning: "How old the version was when its .info was asked for.",
+		Name: attrModuleAge, Type: Int, Unit: "ns", Meaning: "How old the version was when its .info was asked for.",
 		from: sources{document: moduleAge},
 	},
 	{
@@ -146,8 +150,8 @@ func phaseAttributes() []Attribute {
 			from: sources{phase: func(p *exchange.Part) value { return required(p.Phase.String()) }},
 		},
 		{
-			Name: attrPhaseDuration, Type: Double, Unit: "s", Meaning: "Time that only this phase explains.",
-			from: sources{phase: func(p *exchange.Part) value { return decimal(p.Duration.Seconds()) }},
+			Name: attrPhaseDuration, Type: Int, Unit: "ns", Meaning: "Time that only this phase explains.",
+			from: sources{phase: func(p *exchange.Part) value { return number(int64(p.Duration)) }},
 		},
 	}
 	for p := range exchange.Phases {

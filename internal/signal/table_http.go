@@ -47,7 +47,7 @@ var httpAttributes = []Attribute{
 	},
 	{
 		Name: attrScheme, Type: String, Meaning: "`http` or `https`.",
-		from: sources{server: func(t *Told) value { return required(t.Begin.Scheme) }},
+		from: onExchange(func(t *Told) value { return required(t.Begin.Scheme) }),
 	},
 	{
 		Name: attrURL, Type: String, Meaning: "URL that an upstream was asked for, without user and query.",
@@ -59,17 +59,17 @@ var httpAttributes = []Attribute{
 	},
 	{
 		Name: attrServerAddress, Type: String, Meaning: "Host that the request was sent to: the proxy's own, or an upstream's.",
-		from: sources{server: func(t *Told) value { return text(t.Begin.ServerAddress) }}.
+		from: onExchange(func(t *Told) value { return text(t.Begin.ServerAddress) }).
 			onAttempt(func(a *attempt) value { return text(a.Address) }),
 	},
 	{
 		Name: attrServerPort, Type: Int, Meaning: "Port of `server.address`.",
-		from: sources{server: func(t *Told) value { return positive(int64(t.Begin.ServerPort)) }}.
+		from: onExchange(func(t *Told) value { return positive(int64(t.Begin.ServerPort)) }).
 			onAttempt(func(a *attempt) value { return positive(int64(a.Port)) }),
 	},
 	{
 		Name: attrProtocolVersion, Type: String, Meaning: "HTTP version of the request: `1.0`, `1.1` or `2`.",
-		from: sources{server: func(t *Told) value { return text(t.Begin.Protocol) }},
+		from: onExchange(func(t *Told) value { return text(t.Begin.Protocol) }),
 	},
 	{
 		Name: attrErrorType, Type: String, Meaning: "What went wrong: a word, or a status code. Absent: nothing did.",

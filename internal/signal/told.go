@@ -52,6 +52,8 @@ type Resource struct {
 	Environment string
 	// Version is Modtap's own, which observes: that of the scope. Empty: not told.
 	Version string
+	// Host is the host.name of documents. Empty: not told.
+	Host string
 }
 
 var resourceLines = lines(func(s *sources) func(*Resource) value { return s.resource })

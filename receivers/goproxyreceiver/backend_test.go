@@ -91,7 +91,7 @@ func TestEmbeddedProxy(t *testing.T) {
 	assert.EqualValues(t, len(first.body), all[0].log["http.response.body.bytes"])
 	assert.EqualValues(t, 0, all[2].log["http.response.body.bytes"], "HEAD")
 	assert.EqualValues(t, 4, all[3].log["http.response.body.bytes"], "a part")
-	assert.Positive(t, all[0].log["goproxy.module.age"])
+	assert.Positive(t, all[0].log["goproxy.module.version_age"])
 	assert.Equal(t, "cold", all[0].log["goproxy.cache.miss.reason"])
 
 	require.Len(t, asked(), 3)

@@ -110,7 +110,7 @@ func TestMarkedTraceContext(t *testing.T) {
 	assert.Equal(t, "https://ci.example/1", attrs["cicd.pipeline.run.url.full"])
 	log := r.exchanges(t)[0].log
 	assert.Equal(t, "gitlab", log["goproxy.ci.system"])
-	assert.NotContains(t, log, "goproxy.session.inferred")
+	assert.Equal(t, false, log["goproxy.session.inferred"])
 }
 
 func TestClientName(t *testing.T) {

@@ -184,7 +184,7 @@ type document struct {
 		Module struct {
 			Path    string `json:"path"`
 			Version string `json:"version"`
-			Age     int64  `json:"age"`
+			Age     int64  `json:"version_age"`
 		} `json:"module"`
 		Leak struct {
 			Pattern string `json:"pattern"`

@@ -7,6 +7,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"path/filepath"
 	"time"
 
@@ -73,9 +74,11 @@ func open(set receiver.Settings, cfg *Config, to tap.Consumers, host component.H
 		return nil, cfg.dirError(err)
 	}
 	s.Join.Mark = in.Token(exchange.Egress)
+	machine, _ := os.Hostname() // Empty: documents have no host.name.
 	in.Engine, err = tap.New(tap.Settings{
 		Resource: signal.Resource{
-			ServiceName: cfg.ServiceName, InstanceID: in.ID, Environment: cfg.Environment, Version: set.BuildInfo.Version,
+			ServiceName: cfg.ServiceName, InstanceID: in.ID, Environment: cfg.Environment,
+			Version: set.BuildInfo.Version, Host: machine,
 		},
 		Settle:       cfg.Settle,
 		Hold:         cfg.Hold,
