@@ -29,6 +29,8 @@ type Closed struct {
 	First exchange.Span
 	// Start and End are the beginning of the first request and the end of the last.
 	Start, End exchange.Time
+	// Offset is how far the wall's clock was ahead at the first request.
+	Offset time.Duration
 	// Requests is how many there were, and Failures how many of them really failed.
 	Requests, Failures int64
 	// Bytes is how many body bytes they were sent.
@@ -212,7 +214,7 @@ func (t *Tracker) begin(b *exchange.Begin) {
 	if s == nil {
 		t.opened++
 		s = &tracked{number: t.opened, Closed: Closed{
-			Session: b.Session, First: b.Span.Clone(), Start: b.Time, End: b.Time,
+			Session: b.Session, First: b.Span.Clone(), Start: b.Time, End: b.Time, Offset: b.Offset,
 			Client: b.Client.Clone(), UserAgent: strings.Clone(b.UserAgent), CI: b.CI.Clone(),
 		}}
 		t.open[key] = s

@@ -22,12 +22,12 @@ const (
 	Watermark
 )
 
-// time is the time by the engine's clock.
+// time is the time by which what is emitted is old, or isn't.
 func (e *Engine) time() exchange.Time {
 	if e.settings.Clock == Watermark {
 		return e.sources.now()
 	}
-	return e.now()
+	return e.clock.wall()
 }
 
 // passes reports whether time passes by itself.

@@ -84,7 +84,7 @@ type Engine struct {
 	active   signal.Active
 	self     *selfMetrics
 
-	began   time.Time // with its monotonic reading: the run's clock
+	clock   *runClock
 	run     string
 	ids     atomic.Uint64
 	idle    atomic.Bool
@@ -134,13 +134,13 @@ func New(s Settings) (*Engine, error) {
 	e := &Engine{
 		settings: s,
 		log:      s.Telemetry.Logger,
-		began:    time.Now(),
+		clock:    newRunClock(),
 		wake:     make(chan struct{}, 1),
 		stop:     make(chan struct{}),
 		marks:    newMarks(nil),
 		sources:  sources{ready: make(chan struct{}), open: make(map[string]*Source)},
 	}
-	e.run = runID(e.began)
+	e.run = runID(e.clock.began)
 	var err error
 	if e.self, err = newSelfMetrics(&s); err != nil {
 		return nil, fmt.Errorf("own metrics: %w", err)
@@ -238,21 +238,20 @@ func (e *Engine) Shutdown(ctx context.Context) {
 	})
 }
 
-// now is the run's clock: it never goes back.
-func (e *Engine) now() exchange.Time {
-	return exchange.Time(e.began.Add(time.Since(e.began)).UnixNano())
-}
+// now is the time by the run's clock.
+func (e *Engine) now() exchange.Time { return e.clock.now() }
 
 var buffers = sync.Pool{New: func() any {
 	b := make([]byte, 0, 1024)
 	return &b
 }}
 
-// Begin records that a request arrived; it sets b's ID and Time. op is what b's
+// Begin records that a request arrived; it sets b's ID, Time and Offset. op is what b's
 // path asks for.
 func (e *Engine) Begin(b *exchange.Begin, op goproxy.Operation) {
 	b.ID = e.ids.Add(1)
 	b.Time = e.now()
+	b.Offset = e.clock.ahead(b.Time)
 	if b.Side == exchange.Ingress {
 		e.active.Begin(b, op)
 	}

@@ -6,7 +6,6 @@ package tap
 import (
 	"context"
 
-	"github.com/modtap/modtap/internal/exchange"
 	"github.com/modtap/modtap/internal/signal"
 )
 
@@ -49,7 +48,7 @@ func (e *Engine) newTellers(from *checkpoint) map[string]teller {
 
 // newMetrics returns what from has counted, or else metrics that count from now on.
 func (e *Engine) newMetrics(from *checkpoint) *signal.Metrics {
-	m := signal.NewMetrics(e.settings.Resource, e.settings.Buckets, exchange.Time(e.began.UnixNano()))
+	m := signal.NewMetrics(e.settings.Resource, e.settings.Buckets, e.clock.start)
 	if h := e.settings.HeavyHitters; h != (signal.HeavyHitters{}) {
 		m.SetHeavyHitters(h)
 	}

@@ -52,10 +52,14 @@ type snapshots struct {
 
 func (e *Engine) newSnapshots(metrics *signal.Metrics) *snapshots {
 	readers := append([]signal.Reader{e.active.Read}, e.settings.Readers...)
+	var last exchange.Time
 	s := &snapshots{
 		queue: newQueue(), metrics: metrics, active: &e.active, now: e.now, interval: e.settings.MetricsInterval, log: e.log,
 		show: func(ctx context.Context, m *signal.Metrics) error {
-			return e.settings.Consumers.Metrics.ConsumeMetrics(ctx, m.Snapshot(e.now(), readers...))
+			// Who shows them takes an older one for a repetition: where the wall's clock was
+			// set back, the snapshots' stands still until that has caught up.
+			last = max(last+1, e.clock.wall())
+			return e.settings.Consumers.Metrics.ConsumeMetrics(ctx, m.Snapshot(last, readers...))
 		},
 	}
 	s.anew = func() *signal.Metrics { return e.newMetrics(nil) }

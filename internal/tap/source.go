@@ -214,7 +214,7 @@ func (s *Source) Finish() {
 // or an error, and mustn't close what others have open.
 func (s *Source) advance(t exchange.Time) {
 	x := &s.engine.sources
-	s.reached = max(s.reached, min(t, s.engine.now()))
+	s.reached = max(s.reached, min(t, s.engine.clock.wall()))
 	x.last = max(x.last, s.reached)
 	slowest := s.reached
 	for _, other := range x.open {

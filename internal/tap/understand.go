@@ -180,13 +180,17 @@ func (e *Engine) damaged(p journal.Position) {
 // settled is called by the settler, in the order of telling.
 func (e *Engine) settled(s cache.Settled) {
 	told := &signal.Told{Settled: s, Request: goproxy.Parse(s.Begin.Path)}
+	told.Begin, told.End = exchange.OnWall(s.Begin, s.End)
 	e.emit(told)
 	told.EventID = fmt.Sprintf("%s-%010x", s.Run, e.seq)
-	e.tracker.Settled(&told.Settled, told.Request)
+	e.tracker.Settled(&s, told.Request)
 }
 
 // closed is called by the tracker, in the order of telling.
-func (e *Engine) closed(s *session.Closed) { e.emit(&signal.Told{Session: s}) }
+func (e *Engine) closed(s *session.Closed) {
+	s.Start, s.End = s.Start.Add(s.Offset), s.End.Add(s.Offset)
+	e.emit(&signal.Told{Session: s})
+}
 
 func (e *Engine) emit(told *signal.Told) {
 	e.seq++
