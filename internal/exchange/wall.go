@@ -12,31 +12,40 @@ import (
 // as people and other machines know them. Durations stay what they were. Where the clocks
 // agreed these are b and e themselves.
 func OnWall(b *Begin, e *End) (*Begin, *End) {
-	if b.Offset == 0 {
+	return shift(b, e, b.Offset)
+}
+
+// OnRun is the inverse of [OnWall]: it returns an exchange that has the wall's times with
+// those of a run's clock that the wall's is ahead of by offset.
+func OnRun(b *Begin, e *End, offset time.Duration) (*Begin, *End) {
+	return shift(b, e, -offset)
+}
+
+// shift moves all times of an exchange, and what the wall's are ahead of them.
+func shift(b *Begin, e *End, by time.Duration) (*Begin, *End) {
+	if by == 0 {
 		return b, e
 	}
 	begin, end := *b, *e
-	begin.Time = b.Time.Add(b.Offset)
-	begin.Offset = 0
-	end.Time = e.Time.onWall(b.Offset)
-	end.FirstByte = e.FirstByte.onWall(b.Offset)
+	begin.Time, begin.Offset = b.Time.shift(by), b.Offset-by
+	end.Time, end.FirstByte = e.Time.shift(by), e.FirstByte.shift(by)
 	end.Attempts = slices.Clone(e.Attempts)
 	for i := range end.Attempts {
 		a := &end.Attempts[i]
-		a.Start = a.Start.onWall(b.Offset)
+		a.Start = a.Start.shift(by)
 	}
 	end.Phases = slices.Clone(e.Phases)
 	for i := range end.Phases {
 		p := &end.Phases[i]
-		p.Start, p.End = p.Start.onWall(b.Offset), p.End.onWall(b.Offset)
+		p.Start, p.End = p.Start.shift(by), p.End.shift(by)
 	}
 	return &begin, &end
 }
 
-// onWall returns t+offset, but an unknown time stays one.
-func (t Time) onWall(offset time.Duration) Time {
+// shift returns t+by, but an unknown time stays one.
+func (t Time) shift(by time.Duration) Time {
 	if t == 0 {
 		return 0
 	}
-	return t.Add(offset)
+	return t.Add(by)
 }

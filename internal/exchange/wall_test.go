@@ -44,6 +44,10 @@ func TestOnWallMovesEveryTime(t *testing.T) {
 	assert.Equal(t, fullEnd().Attempts[:1], e.Attempts, "the original stays")
 	assert.Equal(t, fullEnd().Phases, e.Phases)
 
+	back, too := OnRun(begin, end, time.Hour)
+	assert.Equal(t, b, back)
+	assert.Equal(t, e, too)
+
 	_, never := OnWall(b, new(End))
 	assert.Zero(t, never.FirstByte, "what isn't known stays so")
 	b.Offset = 0

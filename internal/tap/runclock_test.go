@@ -150,3 +150,34 @@ func at(md pmetric.Metrics) (at pcommon.Timestamp) {
 	}
 	return at
 }
+
+// TestWholeExchangesOfNow are told of by somebody else, by the wall, while the engine's time
+// passes by itself: sessions close by it after a suspend as before.
+func TestWholeExchangesOfNow(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const gap = 5 * time.Second
+		traces := new(consumertest.TracesSink)
+		e := lines(t, gap, func(s *Settings) { s.Clock, s.Consumers.Traces = Wall, traces })
+		ahead := setWall(e)
+		e.Start()
+		s := open(t, e, "stream")
+		for n, set := range []time.Duration{0, 9 * time.Hour, -9 * time.Hour} {
+			ahead.Store(int64(set))
+			time.Sleep(time.Second)
+			wall := time.Now().Add(set)
+			for i := range 3 {
+				l := line{client: "10.0.0.1", begin: wall.Add(time.Duration(i-3) * 100 * time.Millisecond), path: zipPath}
+				l.end = l.begin.Add(50 * time.Millisecond)
+				require.NoError(t, l.tell(t.Context(), s, i))
+			}
+			time.Sleep(gap + session.Slack + time.Second)
+			sessions, requests := roots(traces.AllTraces())
+			require.Len(t, sessions, n+1, "time alone closes it")
+			assert.Equal(t, wall.Add(-300*time.Millisecond).UTC(), sessions[n].StartTimestamp().AsTime())
+			all := requests[sessions[n].TraceID().String()]
+			require.Len(t, all, 3)
+			assert.Equal(t, wall.Add(-100*time.Millisecond).UTC(), all[2].StartTimestamp().AsTime())
+		}
+		e.Shutdown(t.Context())
+	})
+}

@@ -126,7 +126,7 @@ func (s *Source) Mark() []byte {
 }
 
 // Exchange records a request that is over, and that the source is read up to mark. It
-// sets b's and end's ID; b's Time and end's are the caller's. b's Span is the trace
+// sets b's and end's ID; all times are the caller's, by the wall. b's Span is the trace
 // context that the client sent, zero if none is known; what was chosen for the request
 // stands there after the call, and in b's Session.
 //
@@ -146,13 +146,17 @@ func (s *Source) Exchange(ctx context.Context, who session.Key, b *exchange.Begi
 		return err
 	}
 	defer e.sources.mu.Unlock()
+	if e.passes() {
+		r.Begin, r.End = exchange.OnRun(b, end, e.clock.ahead(e.now()))
+	}
 	if table := e.settings.Table; table != nil && b.Side == exchange.Ingress {
-		b.Span, b.Session, r.SessionKey = table.Whole(b.Time, end.Time, e.reached(), who, b.Span)
+		b.Span, b.Session, r.SessionKey = table.Whole(r.Begin.Time, r.End.Time, e.reached(), who, b.Span)
 	} else {
 		b.Span = session.Continue(b.Span)
 	}
 	b.ID = e.ids.Add(1)
 	end.ID = b.ID
+	r.Begin.Span, r.Begin.Session, r.Begin.ID, r.End.ID = b.Span, b.Session, b.ID, b.ID
 	s.advance(end.Time)
 	r.Time = e.reached()
 	buf := buffers.Get().(*[]byte)
