@@ -13,8 +13,9 @@
 //   - what captures: its Start calls [Open] and, when nothing can fail any more, Start of
 //     the [Instance]; from then on it hands over facts. Live traffic does so by
 //     [tap.Engine.Begin] and [tap.Engine.End], with the session that [Instance.Sessions]
-//     chose. Its Shutdown returns when nothing is captured any more.
+//     chose; what reads a log, by [tap.Source.Exchange], which chooses it. Its Shutdown
+//     returns when nothing is captured any more.
 //
 // All else is the instance's: ids, the journal, verdicts, the three signals, what a crash
-// left, and the end.
+// left, and the end. The example is such a receiver, as a whole.
 package instance

@@ -23,8 +23,11 @@ import (
 )
 
 // Settings are what an instance has from its receiver, beside the user's [Config]. The
-// zero value is that of a receiver which sees clients only.
+// zero value is that of a receiver which sees clients only, live.
 type Settings struct {
+	// Clock is what makes time pass: the wall's for live traffic, the watermark of what
+	// was read for a log.
+	Clock tap.Clock
 	// Join says what may be concluded from the egress. Its Mark is the instance's to set.
 	Join cache.JoinSettings
 	// Readers tell what is read live, for each snapshot of the metrics.
@@ -80,6 +83,7 @@ func open(set receiver.Settings, cfg *Config, to tap.Consumers, host component.H
 			ServiceName: cfg.ServiceName, InstanceID: in.ID, Environment: cfg.Environment,
 			Version: set.BuildInfo.Version, Host: machine,
 		},
+		Clock:        s.Clock,
 		Settle:       cfg.Settle,
 		Hold:         cfg.Hold,
 		Buckets:      cfg.Histograms,
