@@ -50,9 +50,11 @@ faults: backends
 	MODTAP_FAULTS=full $(GO) test -v -count=1 -timeout 120m ./test/faults
 
 # The judge of the cache verdicts at full length: five seeds, more than 50,000 verdicts; test has one small seed.
+# And a log of 200,000 lines whose reader is killed 20 times; test has a tenth of it.
 .PHONY: rehearse
 rehearse: backends
 	MODTAP_TRUTH=5 $(GO) test -v -count=1 -timeout 120m -run TestTruth ./test/truth
+	MODTAP_KILLS=full $(GO) test -v -count=1 -timeout 30m -run TestKilledWhileItReads ./internal/tap/instance
 
 # deploy/compose without a container daemon: its services as processes, until Ctrl-C.
 .PHONY: stack

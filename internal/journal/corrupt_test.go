@@ -246,6 +246,29 @@ func TestHolesThatAKillLeftAreSteppedOver(t *testing.T) {
 	}
 }
 
+// TestARecordThatItsWriterDiedOverWasNeverThere: what it had copied of it, without the
+// word that is written last, is no damage, in whichever run it is read.
+func TestARecordThatItsWriterDiedOverWasNeverThere(t *testing.T) {
+	dir := t.TempDir()
+	m, err := Open(dir, corruptSize, zap.NewNop())
+	require.NoError(t, err)
+	appendNumber(m, 0, 100)
+	appendNumber(m, 1, 100)
+	require.NoError(t, m.Close())
+	edit(t, segmentFiles(t, dir)[0], headerSize+2*recordSize(100)+wordSize, 60, garbage)
+	want := []uint64{0, 1}
+	for n := range uint64(3) {
+		m, err := Open(dir, corruptSize, zap.NewNop())
+		require.NoError(t, err)
+		got, _, lost := readNumbers(t, m, 0)
+		assert.Equal(t, want, got)
+		assert.Zero(t, lost)
+		appendNumber(m, 2+n, 100)
+		want = append(want, 2+n)
+		require.NoError(t, m.Close())
+	}
+}
+
 func TestRunsThatEndSoonTakeLittleSpace(t *testing.T) {
 	dir := t.TempDir()
 	for i := range uint64(100) {

@@ -208,14 +208,24 @@ func (l *leftover) bound(next *leftover) Position {
 	used := max(l.start, wordSize)
 	if next != nil && next.whole && next.header.behind >= l.base && next.header.behind-l.base <= maxSegment {
 		used = max(used, int(next.header.behind-l.base))
-	} else {
-		used = max(used, l.lastRecord(), l.content())
+	} else if used = max(used, l.lastRecord()); next != nil || !l.unpublished(used) {
+		used = max(used, l.content())
 	}
 	l.state.Store(sealed | uint64(used))
 	if next != nil {
 		next.behind = max(l.end(), next.header.behind)
 	}
 	return max(l.end(), l.base+Position(len(l.data)))
+}
+
+// unpublished reports whether what stands at off is a record that its writer died over:
+// its word is written last, so the record was never there.
+func (l *leftover) unpublished(off int) (yes bool) {
+	if l.start != headerSize || off+wordSize > len(l.data) || len(l.data) < l.header.size {
+		return false
+	}
+	err := l.read(func() { yes = l.word(off).Load() == 0 })
+	return yes && err == nil
 }
 
 // empty reports whether a segment was begun and never got a record.

@@ -186,6 +186,33 @@ type killedRun struct {
 }
 
 // number is the part of an event.id that rises.
+// TestAKillBeforeTheFirstCheckpoint: what the next run emits again, as the cursor wasn't
+// moved yet, has the ids that it had.
+func TestAKillBeforeTheFirstCheckpoint(t *testing.T) {
+	dir := t.TempDir()
+	traces, logs := new(consumertest.TracesSink), new(consumertest.LogsSink)
+	first := keptEngine(t, dir, func(s *Settings) { s.Consumers = Consumers{Traces: traces, Logs: logs} })
+	early := crash(t, dir)
+	first.Start()
+	for range 3 {
+		request(first, exchange.Hit)
+	}
+	require.Eventually(t, func() bool { return logs.LogRecordCount() == 3 && traces.SpanCount() == 3 }, time.Minute, time.Millisecond)
+	first.Shutdown(context.Background())
+	left := crash(t, dir)
+	require.NoError(t, os.Rename(filepath.Join(early, "checkpoint"), filepath.Join(left, "checkpoint")))
+	cursors, err := os.OpenFile(filepath.Join(left, "cursors"), os.O_WRONLY, 0)
+	require.NoError(t, err)
+	_, err = cursors.WriteAt(make([]byte, slotSize), slotSize) // that of the logs
+	require.NoError(t, errors.Join(err, cursors.Close()))
+
+	again := new(consumertest.LogsSink)
+	second := keptEngine(t, left, func(s *Settings) { s.Consumers = Consumers{Traces: new(consumertest.TracesSink), Logs: again} })
+	second.Start()
+	second.Shutdown(context.Background())
+	assert.Equal(t, byID(t, logs.AllLogs()), byID(t, again.AllLogs()))
+}
+
 func number(id string) string { return id[strings.LastIndexByte(id, '-')+1:] }
 
 // span is a record's span id.

@@ -154,7 +154,11 @@ func New(s Settings) (*Engine, error) {
 		}
 		e.toldSeq, e.toldAt = e.keeper.cursors.last()
 	}
-	e.takeOver(e.keeper.load())
+	from := e.keeper.load()
+	e.takeOver(from)
+	if from == nil && s.Dir != "" && e.toldSeq == 0 {
+		e.keeper.saving = e.saveFirst()
+	}
 	return e, nil
 }
 
@@ -178,6 +182,17 @@ func (e *Engine) takeOver(from *checkpoint) {
 		e.seq, e.byPosition = e.toldSeq, true
 	}
 	e.tellers = e.newTellers(from)
+}
+
+// saveFirst saves the checkpoint of a first run, which knows nothing yet: so there is one
+// for the next run however early this one is killed, and what that emits again has the
+// ids that it had.
+func (e *Engine) saveFirst() error {
+	c := &checkpoint{Position: e.read, Seq: e.seq, Judging: e.judging}
+	if err := e.fill(c); err != nil {
+		return err
+	}
+	return c.save(e.settings.Dir)
 }
 
 // restore tells that a part of the checkpoint is lost, if it is.
