@@ -91,7 +91,7 @@ func isGo(agent string) bool {
 	return strings.HasPrefix(agent, "Go-http-client/") || strings.HasPrefix(agent, "GoCommand/")
 }
 
-func (h *habits) begin(b *exchange.Begin, request goproxy.Request) {
+func (h *habits) begin(b *exchange.Begin) {
 	key := commandOf(b)
 	if key == "" {
 		return
@@ -111,6 +111,7 @@ func (h *habits) begin(b *exchange.Begin, request goproxy.Request) {
 		h.all -= maxAsked / 8
 	}
 	a := asked{ID: b.ID, Path: digest(b.Path), Connection: b.Connection, Begin: b.Time}
+	request := b.Request
 	if question := question(request); (question != "" || request.Operation == goproxy.Mod) && len(request.Module) <= maxModule {
 		a.Module = strings.Clone(request.Module)
 		if question != "" {

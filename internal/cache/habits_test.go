@@ -29,7 +29,9 @@ type visit struct {
 }
 
 func (v *visit) begin(id uint64) *exchange.Begin {
-	b := &exchange.Begin{ID: id, Time: v.at * ms, Method: "GET", Path: v.path, Scheme: v.scheme, Protocol: "1.1", UserAgent: "Go-http-client/1.1", Client: exchange.Client{Address: "192.0.2.1"}}
+	b := &exchange.Begin{
+		ID: id, Time: v.at * ms, Method: "GET", Path: v.path, Request: goproxy.Parse(v.path), Scheme: v.scheme, Protocol: "1.1", UserAgent: "Go-http-client/1.1", Client: exchange.Client{Address: "192.0.2.1"},
+	}
 	if v.scheme == "h2" {
 		b.Scheme, b.Protocol, b.UserAgent = "https", "2", "Go-http-client/2.0"
 	}
@@ -204,7 +206,7 @@ func TestHabitsAreBounded(t *testing.T) {
 	h := newHabits()
 	begin := func(id, at int, session string) {
 		v := visit{at: exchange.Time(at), client: session, scheme: "http", path: "/example.com/a/@v/list"}
-		h.begin(v.begin(uint64(id)), goproxy.Parse(v.path))
+		h.begin(v.begin(uint64(id)))
 	}
 	for i := range 3 * maxCommands {
 		begin(i, i, strconv.Itoa(i))
@@ -230,7 +232,7 @@ func TestPartsBelongToTheDownloadThatTheyResume(t *testing.T) {
 	var got []exchange.SpanID
 	s := NewSettler(0, JoinSettings{}, func(x Settled) { got = append(got, x.Verdict.Resumes.SpanID) })
 	part := func(id uint64, at exchange.Time, client string, status int, how exchange.Disposition, size int64) {
-		b := &exchange.Begin{ID: id, Time: at, Path: zipPath, Client: exchange.Client{Address: client}, Span: span(fmt.Sprint("s", id))}
+		b := &exchange.Begin{ID: id, Time: at, Path: zipPath, Request: goproxy.Parse(zipPath), Client: exchange.Client{Address: client}, Span: span(fmt.Sprint("s", id))}
 		b.Span.TraceID = exchange.TraceID{1}
 		s.Add(exchange.Record{Kind: exchange.KindBegin, Time: at, Begin: b})
 		s.Add(exchange.Record{Kind: exchange.KindEnd, Time: at, End: &exchange.End{ID: id, Time: at, FirstByte: at, Status: status, Disposition: how, BodySize: size}})

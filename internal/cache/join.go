@@ -112,11 +112,11 @@ func newJoin(s JoinSettings) *join {
 
 // begin takes the begin of an exchange of either side. Without an egress nothing
 // is noted, so that nothing is found later either.
-func (j *join) begin(b *exchange.Begin, request goproxy.Request) {
+func (j *join) begin(b *exchange.Begin) {
 	if !j.settings.Egress {
 		return
 	}
-	request.Prefix = ""
+	request := request(b)
 	j.sweep(b.Time)
 	if b.Side == exchange.Egress {
 		j.beginFetch(b, request)

@@ -15,6 +15,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/modtap/modtap/internal/exchange"
+	"github.com/modtap/modtap/internal/goproxy"
 )
 
 const (
@@ -40,12 +41,12 @@ func span(name string) exchange.Span {
 
 // asks lets the client ask for a path, at a time in ms.
 func (s *scene) asks(at exchange.Time, name, path string) {
-	s.add(&exchange.Begin{ID: uint64(len(s.records) + 1), Time: at * ms, Path: path, Span: span(name)}, name)
+	s.add(&exchange.Begin{ID: uint64(len(s.records) + 1), Time: at * ms, Path: path, Request: goproxy.Parse(path), Span: span(name)}, name)
 }
 
 // fetches lets the proxy ask upstream, for the client's request cause ("" if that isn't known), which Modtap chose.
 func (s *scene) fetches(at exchange.Time, name, path, cause string, candidates ...string) {
-	b := &exchange.Begin{ID: uint64(len(s.records) + 1), Time: at * ms, Side: exchange.Egress, Path: path, Span: span(name)}
+	b := &exchange.Begin{ID: uint64(len(s.records) + 1), Time: at * ms, Side: exchange.Egress, Path: path, Request: goproxy.Parse(path), Span: span(name)}
 	if cause != "" {
 		b.Cause = span(cause).SpanID
 		b.Span.ParentID = b.Cause
@@ -281,8 +282,9 @@ func TestJoinForgets(t *testing.T) {
 	id := uint64(0)
 	for i := exchange.Time(1); i <= 2000; i++ {
 		id += 2
-		in := &exchange.Begin{ID: id, Time: i * ms, Path: fmt.Sprintf("/example.com/m/@v/v1.0.%d.zip", i), Span: span(fmt.Sprint("i", i))}
-		out := &exchange.Begin{ID: id + 1, Time: i * ms, Side: exchange.Egress, Path: in.Path, Span: span(fmt.Sprint("e", i)), Cause: in.Span.SpanID}
+		path := fmt.Sprintf("/example.com/m/@v/v1.0.%d.zip", i)
+		in := &exchange.Begin{ID: id, Time: i * ms, Path: path, Request: goproxy.Parse(path), Span: span(fmt.Sprint("i", i))}
+		out := &exchange.Begin{ID: id + 1, Time: i * ms, Side: exchange.Egress, Path: path, Request: in.Request, Span: span(fmt.Sprint("e", i)), Cause: in.Span.SpanID}
 		s.Add(exchange.Record{Kind: exchange.KindBegin, Time: i * ms, Begin: in})
 		s.Add(exchange.Record{Kind: exchange.KindBegin, Time: i * ms, Begin: out})
 		s.Add(exchange.Record{Kind: exchange.KindEnd, Time: i * ms, End: &exchange.End{ID: out.ID, Time: i * ms, FirstByte: i * ms}})
@@ -300,8 +302,8 @@ func TestEvidenceOfHeaders(t *testing.T) {
 
 	var got []Verdict
 	s := NewSettler(time.Second, JoinSettings{Egress: true, Memory: time.Hour}, func(x Settled) { got = append(got, x.Verdict) })
-	in := &exchange.Begin{ID: 1, Time: 1 * ms, Path: mod, Span: span("in")}
-	out := &exchange.Begin{ID: 2, Time: 2 * ms, Side: exchange.Egress, Path: mod, Span: span("out"), Cause: in.Span.SpanID}
+	in := &exchange.Begin{ID: 1, Time: 1 * ms, Path: mod, Request: goproxy.Parse(mod), Span: span("in")}
+	out := &exchange.Begin{ID: 2, Time: 2 * ms, Side: exchange.Egress, Path: mod, Request: goproxy.Parse(mod), Span: span("out"), Cause: in.Span.SpanID}
 	s.Add(exchange.Record{Kind: exchange.KindBegin, Time: in.Time, Begin: in})
 	s.Add(exchange.Record{Kind: exchange.KindBegin, Time: out.Time, Begin: out})
 	s.Add(exchange.Record{Kind: exchange.KindEnd, Time: 3 * ms, End: &exchange.End{ID: 2, Time: 3 * ms, FirstByte: 3 * ms, Status: 200}})

@@ -113,7 +113,7 @@ func (s *sim) fresh(path string) bool {
 func (s *sim) ask(path string) {
 	s.ids++
 	id, r, hop := s.ids, goproxy.Parse(path), session.NewSpanID()
-	b := &exchange.Begin{ID: id, Time: s.now, Method: "GET", Path: path, Span: session.Continue(exchange.Span{})}
+	b := &exchange.Begin{ID: id, Time: s.now, Method: "GET", Path: path, Request: goproxy.Parse(path), Span: session.Continue(exchange.Span{})}
 	s.add(exchange.Record{Kind: exchange.KindBegin, Begin: b})
 	w := s.flights.Begin(b.Span, exchange.Session{}, r, hop)
 	answer := func(truth, word string, mark exchange.SpanID) {
@@ -240,7 +240,7 @@ func (s *sim) load(files []string, conn string, remote exchange.Span, past bool,
 		}
 		s.ids++
 		cause := s.flights.Cause(conn, remote, goproxy.Parse(files[0]))
-		b := &exchange.Begin{ID: s.ids, Time: s.now, Method: "GET", Side: exchange.Egress, Path: files[0], Candidates: cause.Candidates}
+		b := &exchange.Begin{ID: s.ids, Time: s.now, Method: "GET", Side: exchange.Egress, Path: files[0], Request: goproxy.Parse(files[0]), Candidates: cause.Candidates}
 		b.Span, _, b.Cause = session.Under(cause, remote)
 		s.fetched[files[0]] = b.Span.SpanID
 		s.add(exchange.Record{Kind: exchange.KindBegin, Begin: b})

@@ -12,6 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/modtap/modtap/internal/exchange"
+	"github.com/modtap/modtap/internal/goproxy"
 )
 
 // TestOutcomeOfEachStatus: every status code that a whole answer can have comes to one
@@ -85,7 +86,7 @@ func TestAtTheEgressNothingIsUnknown(t *testing.T) {
 			if headers != "" {
 				e.Cache.Headers = []exchange.Header{{Name: "X-Cache-Status", Value: headers}}
 			}
-			s.Add(exchange.Record{Kind: exchange.KindBegin, Time: ms, Begin: &exchange.Begin{ID: 1, Time: ms, Side: exchange.Egress, Path: path}})
+			s.Add(exchange.Record{Kind: exchange.KindBegin, Time: ms, Begin: &exchange.Begin{ID: 1, Time: ms, Side: exchange.Egress, Path: path, Request: goproxy.Parse(path)}})
 			s.Add(exchange.Record{Kind: exchange.KindEnd, Time: 2 * ms, End: e})
 			require.Len(t, got, 1)
 			assert.Equal(t, want, got[0].Result, "%s %q", path, headers)

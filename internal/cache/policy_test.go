@@ -15,6 +15,7 @@ import (
 	"github.com/stretchr/testify/assert"
 
 	"github.com/modtap/modtap/internal/exchange"
+	"github.com/modtap/modtap/internal/goproxy"
 )
 
 // asker is a client, and what each identity policy lets be told of it.
@@ -57,6 +58,7 @@ func traffic(seed uint64, policy string) []exchange.Record {
 			Span:    span(fmt.Sprint("s", id)),
 			Session: exchange.Session{ID: exchange.TraceID(slices.Concat(who.key[:], who.key[:])), Inferred: r.IntN(2) == 0, Root: exchange.SpanID{1}},
 		}
+		b.Request = goproxy.Parse(b.Path)
 		b.Span.TraceID = exchange.TraceID{1}
 		e := &exchange.End{ID: id, Time: at + exchange.Time(1+r.IntN(40))*ms, Status: []int{200, 206, 206, 404, 404, 403}[r.IntN(6)], BodySize: 10}
 		e.FirstByte = e.Time

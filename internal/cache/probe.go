@@ -41,7 +41,7 @@ func question(r goproxy.Request) string {
 // canBeProbe reports whether a "not found" is one of those that the go command
 // asks for side by side: the others may come a moment later.
 func canBeProbe(b *exchange.Begin, e *exchange.End) bool {
-	return e.Disposition == exchange.Complete && outcome(e) == NotFound && commandOf(b) != "" && question(goproxy.Parse(b.Path)) != ""
+	return e.Disposition == exchange.Complete && outcome(e) == NotFound && commandOf(b) != "" && question(b.Request) != ""
 }
 
 // search is one request of a command that found nothing, and what was asked beside it.

@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"github.com/modtap/modtap/internal/exchange"
-	"github.com/modtap/modtap/internal/goproxy"
 )
 
 // Settled is an exchange with its verdict, in the order of telling.
@@ -73,10 +72,9 @@ func (s *Settler) Add(r exchange.Record) {
 	case exchange.KindBegin:
 		s.open[r.Begin.ID] = r.Begin
 		s.order = append(s.order, r.Begin.ID)
-		request := goproxy.Parse(r.Begin.Path)
-		s.join.begin(r.Begin, request)
+		s.join.begin(r.Begin)
 		if r.Begin.Side == exchange.Ingress {
-			s.habits.begin(r.Begin, request)
+			s.habits.begin(r.Begin)
 		}
 	}
 	s.settle(r.Time)
@@ -170,6 +168,7 @@ func (s *Settler) interrupt() {
 
 // judge makes the verdict final and hands the exchange on.
 func (s *Settler) judge(x Settled) {
+	x.End.Complete(x.Begin)
 	x.Verdict = Judge(x.End)
 	if x.Begin.Side == exchange.Ingress {
 		s.join.judge(x.Begin, x.End, &x.Verdict)

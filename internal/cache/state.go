@@ -85,10 +85,11 @@ func (s *Settler) MarshalBinary() ([]byte, error) {
 	}
 	for _, id := range s.order {
 		if b := s.open[id]; b != nil {
-			state.Open = append(state.Open, b)
+			state.Open = append(state.Open, stored(b))
 		}
 	}
 	for _, w := range s.waiting {
+		w.s.Begin = stored(w.s.Begin)
 		state.Waiting = append(state.Waiting, waitingState{w.closes, w.s})
 	}
 	s.join.save(&state)
@@ -104,6 +105,7 @@ func (s *Settler) UnmarshalBinary(data []byte) error {
 	if err := gob.NewDecoder(bytes.NewReader(data)).Decode(&state); err != nil {
 		return fmt.Errorf("state of the settler: %w", err)
 	}
+	state.parse()
 	if err := s.join.restore(&state); err != nil {
 		return err
 	}
@@ -172,7 +174,7 @@ func (j *join) save(state *settlerState) {
 		return out
 	}
 	for _, p := range all {
-		state.Pending = append(state.Pending, pendingState{p.begin, seeker(p.seeker), p.file, p.version, indices(p.caused), indices(p.beside), p.unclear})
+		state.Pending = append(state.Pending, pendingState{stored(p.begin), seeker(p.seeker), p.file, p.version, indices(p.caused), indices(p.beside), p.unclear})
 	}
 }
 
@@ -255,9 +257,32 @@ func (j *join) restore(state *settlerState) error {
 	return nil
 }
 
+// stored returns b without what its path says already.
+func stored(b *exchange.Begin) *exchange.Begin {
+	c := *b
+	c.Request = goproxy.Request{}
+	return &c
+}
+
+// parse reads the paths again, as [exchange.Decode] does.
+func (state *settlerState) parse() {
+	all := slices.Clone(state.Open)
+	for i := range state.Waiting {
+		all = append(all, state.Waiting[i].Settled.Begin)
+	}
+	for i := range state.Pending {
+		all = append(all, state.Pending[i].Begin)
+	}
+	for _, b := range all {
+		if b != nil {
+			b.Request = goproxy.Parse(b.Path)
+		}
+	}
+}
+
 // request returns what an exchange is about, wherever the proxy is mounted.
 func request(b *exchange.Begin) goproxy.Request {
-	r := goproxy.Parse(b.Path)
+	r := b.Request
 	r.Prefix = ""
 	return r
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/modtap/modtap/internal/exchange"
+	"github.com/modtap/modtap/internal/goproxy"
 )
 
 // TestStateKeepsHabitsAndDownloads: a probe, a twin and a resumed download are
@@ -35,7 +36,7 @@ func TestStateKeepsHabitsAndDownloads(t *testing.T) {
 	play(1, list, exchange.End{Status: 404})
 	got = nil
 	play(2, zip, exchange.End{Status: 200, BodySize: 10, Disposition: exchange.ClientGone})
-	settler.Add(exchange.Record{Kind: exchange.KindBegin, Time: now, Begin: &exchange.Begin{ID: 9, Time: now, Path: mod}})
+	settler.Add(exchange.Record{Kind: exchange.KindBegin, Time: now, Begin: &exchange.Begin{ID: 9, Time: now, Path: mod, Request: goproxy.Parse(mod)}})
 
 	state, err := settler.MarshalBinary()
 	require.NoError(t, err)

@@ -134,7 +134,7 @@ func digestOf(headers []exchange.Header, name string) uint64 {
 // where that is known: most proxies dial the database themselves, past us. What a
 // proxy asks at the egress has one where the upstream says what its own cache did.
 func silence(v *Verdict, b *exchange.Begin) {
-	if v.Result == exchange.Unknown && (b.Side == exchange.Egress || goproxy.Parse(b.Path).Operation == goproxy.SumDB) {
+	if v.Result == exchange.Unknown && (b.Side == exchange.Egress || b.Request.Operation == goproxy.SumDB) {
 		v.Result = ""
 	}
 }

@@ -6,7 +6,11 @@
 // them as records, and everything that Modtap says is computed from them.
 package exchange
 
-import "time"
+import (
+	"time"
+
+	"github.com/modtap/modtap/internal/goproxy"
+)
 
 // Side says where an exchange was seen.
 type Side uint8
@@ -74,6 +78,9 @@ type Begin struct {
 	Method string
 	// Path is the URL's path, decoded, without the query.
 	Path string
+	// Request is what the path asks for: whoever captures parses it, once. It isn't
+	// recorded but follows from Path, so that [Decode] sets it too.
+	Request goproxy.Request
 	// Scheme is http or https.
 	Scheme string
 	// ServerAddress and ServerPort are where the request was sent, from Host.
@@ -274,13 +281,17 @@ type Attempt struct {
 	Duration time.Duration
 	// FirstByte is the time from Start to the answer's header; zero: none came.
 	FirstByte time.Duration
-	// Span is the client span. Only SpanID is set where trace and parent are the
-	// exchange's own.
+	// Span is the client span, under that of the exchange which waited for the answer
+	// first: of a fetch that several wait for, that needn't be this one. Only SpanID is
+	// set in records of a Modtap that left out what was the exchange's own.
 	Span Span
 	// Method is the request method.
 	Method string
 	// URL is what was asked, without userinfo and query.
 	URL string
+	// Request is what URL asks for: another file than the exchange's own where a checksum
+	// was looked up. It isn't recorded; [End.Complete] sets it.
+	Request goproxy.Request
 	// Address and Port are the upstream's (server.address, server.port).
 	Address string
 	Port    uint16

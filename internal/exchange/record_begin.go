@@ -6,6 +6,8 @@ package exchange
 import (
 	"encoding/binary"
 	"time"
+
+	"github.com/modtap/modtap/internal/goproxy"
 )
 
 // The fields of a begin record.
@@ -84,6 +86,7 @@ func (d *decoder) begin(t Time) *Begin {
 		Session:       d.session(),
 		CI:            d.ci(),
 	}
+	b.Request = goproxy.Parse(b.Path)
 	copy(b.Cause[:], d.take(len(b.Cause)))
 	if n := d.count(); n > 0 {
 		b.Candidates = make([]Span, min(n, MaxCandidates))

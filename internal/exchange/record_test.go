@@ -12,12 +12,15 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"github.com/modtap/modtap/internal/goproxy"
 )
 
 func fullBegin() *Begin {
 	return &Begin{
 		ID: 7, Time: 1234567890123456789, Side: Egress, Method: "GET", Path: "/github.com/pkg/errors/@v/v0.9.1.mod",
-		Scheme: "https", ServerAddress: "127.0.0.1", ServerPort: 8081, Protocol: "1.1",
+		Request: goproxy.Request{Operation: goproxy.Mod, Module: "github.com/pkg/errors", Version: "v0.9.1"},
+		Scheme:  "https", ServerAddress: "127.0.0.1", ServerPort: 8081, Protocol: "1.1",
 		Client: Client{Address: "::1", Port: 40000, Name: "ann"}, UserAgent: "Go-http-client/1.1",
 		Span:    Span{TraceID: TraceID{1}, SpanID: SpanID{2}, ParentID: SpanID{3}, Flags: 1, State: "modtap=root"},
 		Session: Session{ID: TraceID{1}, Inferred: true, Root: SpanID{10}, RootParent: SpanID{11}, Held: true}, Cause: SpanID{6},

@@ -9,7 +9,6 @@ import (
 	"go.opentelemetry.io/collector/pdata/pcommon"
 
 	"github.com/modtap/modtap/internal/exchange"
-	"github.com/modtap/modtap/internal/goproxy"
 	"github.com/modtap/modtap/internal/session"
 )
 
@@ -56,12 +55,11 @@ type sources struct {
 	part     func(*exchange.Part) value // a field of the document, one a phase
 }
 
-// attempt is a request to an upstream, and for what.
+// attempt is a request to an upstream, and for whose exchange.
 type attempt struct {
 	*exchange.Attempt
 
-	told    *Told
-	request goproxy.Request
+	told *Told
 }
 
 // value is one of any type. The zero value is none: the attribute is left out.

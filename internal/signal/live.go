@@ -49,20 +49,20 @@ var (
 	schemes = [...]string{"http", "https"}
 )
 
-// Begin counts a request that asks for op, and [Active.End] its end.
-func (a *Active) Begin(b *exchange.Begin, op goproxy.Operation) {
-	at := a.at(b, op)
+// Begin counts a request, and [Active.End] its end.
+func (a *Active) Begin(b *exchange.Begin) {
+	at := a.at(b)
 	at.n.Add(1)
 	at.seen.Store(true)
 }
 
 // End counts the end of a request.
-func (a *Active) End(b *exchange.Begin, op goproxy.Operation) { a.at(b, op).n.Add(-1) }
+func (a *Active) End(b *exchange.Begin) { a.at(b).n.Add(-1) }
 
 // at returns the count of requests like b; a scheme that isn't known is taken for http.
-func (a *Active) at(b *exchange.Begin, op goproxy.Operation) *inFlight {
+func (a *Active) at(b *exchange.Begin) *inFlight {
 	known, _ := method(b.Method)
-	return &a.counts[op][slices.Index(methods[:], known)][max(0, slices.Index(schemes[:], b.Scheme))]
+	return &a.counts[b.Request.Operation][slices.Index(methods[:], known)][max(0, slices.Index(schemes[:], b.Scheme))]
 }
 
 // Total returns how many requests are in flight.

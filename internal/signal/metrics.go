@@ -6,7 +6,6 @@ package signal
 import (
 	"fmt"
 	"net/http"
-	"net/url"
 	"strconv"
 	"time"
 
@@ -133,8 +132,8 @@ func (m *Metrics) addAttempt(t *Told, a *exchange.Attempt) {
 		return // the go command's own requests can't be seen, and nothing was sent
 	}
 	known, _ := method(a.Method)
-	port, operation, side := strconv.Itoa(int(number)), attemptRequest(t, a).Operation.String(), t.hop()
-	span := t.attemptSpan(a)
+	port, operation, side := strconv.Itoa(int(number)), a.Request.Operation.String(), t.hop()
+	span := a.Span
 	end := a.Start.Add(a.Duration)
 	m.clientDuration.at(known, address, port, statusLabel(a.Status), errorLabel(attemptError(a)), operation, side).
 		add(durationBoundaries, exemplar{Value: a.Duration.Seconds(), At: end, Span: span})
@@ -194,15 +193,6 @@ func (t *Told) hop() string {
 		return exchange.Ingress.String()
 	}
 	return exchange.Egress.String()
-}
-
-// attemptRequest returns what an attempt asked for: another file than the
-// exchange's own where a checksum was looked up.
-func attemptRequest(t *Told, a *exchange.Attempt) goproxy.Request {
-	if u, err := url.Parse(a.URL); err == nil && u.Path != "" {
-		return goproxy.Parse(u.Path)
-	}
-	return t.Request
 }
 
 // attemptError is the error.type of a client span or metric: a word, or a 4xx

@@ -44,9 +44,11 @@ func tell(path string, change func(*exchange.Begin, *exchange.End)) *Told {
 	if change != nil {
 		change(b, e)
 	}
+	b.Request = goproxy.Parse(b.Path)
+	e.Complete(b)
 	return &Told{
 		Settled: cache.Settled{Run: "r", Begin: b, End: e, Verdict: cache.Judge(e)},
-		EventID: "r-1", Request: goproxy.Parse(b.Path),
+		EventID: "r-1", Request: b.Request,
 	}
 }
 
@@ -206,10 +208,10 @@ func TestMetricsCount(t *testing.T) {
 	got, head, post := tell(zipPath, nil).Begin, tell(zipPath, nil).Begin, tell(zipPath, nil).Begin
 	head.Method, head.Scheme, post.Method = "HEAD", "https", "BREW"
 	for _, b := range []*exchange.Begin{got, got, head, post} {
-		active.Begin(b, goproxy.Zip)
+		active.Begin(b)
 	}
-	active.End(got, goproxy.Zip)
-	active.End(post, goproxy.Zip)
+	active.End(got)
+	active.End(post)
 	md := m.Snapshot(begun.Add(time.Minute), active.Read)
 
 	const okZip = "map[goproxy.cache.result:miss goproxy.operation:zip goproxy.outcome:ok http.request.method:GET http.response.status_code:200 http.route:/{module}/@v/{version}.zip network.protocol.version:1.1 url.scheme:http]"

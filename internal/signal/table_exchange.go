@@ -34,17 +34,17 @@ var exchangeAttributes = []Attribute{
 	{
 		Name: attrOperation, Type: String, Meaning: "What is asked for: `list`, `latest`, `info`, `mod`, `zip`, `query`, `sumdb` or `other`.",
 		from: onExchange(func(t *Told) value { return required(t.Request.Operation.String()) }).
-			onAttempt(func(a *attempt) value { return required(a.request.Operation.String()) }),
+			onAttempt(func(a *attempt) value { return required(a.Request.Operation.String()) }),
 	},
 	{
 		Name: attrModulePath, Type: String, Meaning: "Path of the module, unescaped.",
 		from: onExchange(func(t *Told) value { return text(t.Request.Module) }).
-			onAttempt(func(a *attempt) value { return text(a.request.Module) }),
+			onAttempt(func(a *attempt) value { return text(a.Request.Module) }),
 	},
 	{
 		Name: attrModuleVersion, Type: String, Meaning: "Version of the module, unescaped.",
 		from: onExchange(func(t *Told) value { return text(t.Request.Version) }).
-			onAttempt(func(a *attempt) value { return text(a.request.Version) }),
+			onAttempt(func(a *attempt) value { return text(a.Request.Version) }),
 	},
 	{
 		Name: attrModuleAge, Type: Int, Unit: "ns", Meaning: "How old the version was when its .info was asked for.",

@@ -55,7 +55,7 @@ var httpAttributes = []Attribute{
 	},
 	{
 		Name: attrTemplate, Type: String, Meaning: "Form of the path in `url.full`, as in `http.route`.",
-		from: sources{client: func(a *attempt) value { return text(a.request.Route()) }},
+		from: sources{client: func(a *attempt) value { return text(a.Request.Route()) }},
 	},
 	{
 		Name: attrServerAddress, Type: String, Meaning: "Host that the request was sent to: the proxy's own, or an upstream's.",

@@ -80,10 +80,9 @@ const eventFirstByte = "first_byte"
 const fallThrough = "fall_through"
 
 func clientSpan(t *Told, at *exchange.Attempt, to ptrace.Span) {
-	request := attemptRequest(t, at)
 	known, _ := method(at.Method)
-	putSpan(to, t.attemptSpan(at))
-	to.SetName(spanName(known, request.Route()))
+	putSpan(to, at.Span)
+	to.SetName(spanName(known, at.Request.Route()))
 	to.SetKind(ptrace.SpanKindClient)
 	to.SetStartTimestamp(timestamp(at.Start))
 	to.SetEndTimestamp(timestamp(at.Start.Add(at.Duration)))
@@ -91,17 +90,7 @@ func clientSpan(t *Told, at *exchange.Attempt, to ptrace.Span) {
 	if attemptError(at) != "" && at.Status != 404 && at.Status != 410 {
 		to.Status().SetCode(ptrace.StatusCodeError)
 	}
-	put(clientLines, &attempt{Attempt: at, told: t, request: request}, to.Attributes())
-}
-
-// attemptSpan completes an attempt's span with what it shares with the exchange's.
-func (t *Told) attemptSpan(a *exchange.Attempt) exchange.Span {
-	s := a.Span
-	if s.IsZero() {
-		s.TraceID, s.ParentID = t.Begin.Span.TraceID, t.Begin.Span.SpanID
-		s.Flags, s.State = t.Begin.Span.Flags, t.Begin.Span.State
-	}
-	return s
+	put(clientLines, &attempt{Attempt: at, told: t}, to.Attributes())
 }
 
 func putLink(to ptrace.Span, s exchange.Span) {

@@ -25,7 +25,6 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/modtap/modtap/internal/exchange"
-	"github.com/modtap/modtap/internal/goproxy"
 	"github.com/modtap/modtap/internal/journal"
 	"github.com/modtap/modtap/internal/session"
 )
@@ -111,16 +110,16 @@ func TestACrashLosesNothing(t *testing.T) {
 				}
 				in := &exchange.Begin{Method: "GET", Path: fmt.Sprintf("/example.com/m%d/@v/v1.0.%d.mod", c, i%50), Scheme: "http", Session: ours}
 				in.Span = session.Continue(exchange.Span{})
-				first.Begin(in, goproxy.Mod)
+				first.Begin(in)
 				out := &exchange.Begin{Method: "GET", Side: exchange.Egress, Path: in.Path, Scheme: "http", Session: ours, Cause: in.Span.SpanID}
 				out.Span = session.Continue(in.Span)
 				if i%50 == i {
-					first.Begin(out, goproxy.Mod)
+					first.Begin(out)
 					time.Sleep(time.Duration(i%5) * time.Millisecond)
-					first.End(out, goproxy.Mod, &exchange.End{FirstByte: first.Now(), Status: 200})
+					first.End(out, &exchange.End{FirstByte: first.Now(), Status: 200})
 				}
 				time.Sleep(time.Millisecond)
-				first.End(in, goproxy.Mod, &exchange.End{FirstByte: first.Now(), Status: 200})
+				first.End(in, &exchange.End{FirstByte: first.Now(), Status: 200})
 			}
 		})
 	}
@@ -233,7 +232,7 @@ func TestABatchEndsAmongWhatOneRecordSettles(t *testing.T) {
 				first := keptEngine(t, dir, func(s *Settings) { s.Consumers.Logs = new(consumertest.LogsSink) })
 				first.settings.Journal.Append(exchange.AppendStart(nil, exchange.Start{Time: first.now(), Run: first.run}))
 				for range n {
-					first.Begin(&exchange.Begin{Method: "GET", Path: zipPath, Scheme: "http", Span: session.Continue(exchange.Span{})}, goproxy.Zip)
+					first.Begin(&exchange.Begin{Method: "GET", Path: zipPath, Scheme: "http", Span: session.Continue(exchange.Span{})})
 				}
 				left := crash(t, dir)
 				first.Shutdown(context.Background())

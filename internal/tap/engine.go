@@ -18,7 +18,6 @@ import (
 
 	"github.com/modtap/modtap/internal/cache"
 	"github.com/modtap/modtap/internal/exchange"
-	"github.com/modtap/modtap/internal/goproxy"
 	"github.com/modtap/modtap/internal/journal"
 	"github.com/modtap/modtap/internal/session"
 	"github.com/modtap/modtap/internal/signal"
@@ -261,14 +260,13 @@ var buffers = sync.Pool{New: func() any {
 	return &b
 }}
 
-// Begin records that a request arrived; it sets b's ID, Time and Offset. op is what b's
-// path asks for.
-func (e *Engine) Begin(b *exchange.Begin, op goproxy.Operation) {
+// Begin records that a request arrived; it sets b's ID, Time and Offset.
+func (e *Engine) Begin(b *exchange.Begin) {
 	b.ID = e.ids.Add(1)
 	b.Time = e.now()
 	b.Offset = e.clock.ahead(b.Time)
 	if b.Side == exchange.Ingress {
-		e.active.Begin(b, op)
+		e.active.Begin(b)
 	}
 	buf := buffers.Get().(*[]byte)
 	*buf = exchange.AppendBegin((*buf)[:0], b)
@@ -278,11 +276,11 @@ func (e *Engine) Begin(b *exchange.Begin, op goproxy.Operation) {
 
 // End records that the exchange that began with b is over; it sets end's ID
 // and Time.
-func (e *Engine) End(b *exchange.Begin, op goproxy.Operation, end *exchange.End) {
+func (e *Engine) End(b *exchange.Begin, end *exchange.End) {
 	end.ID = b.ID
 	end.Time = e.now()
 	if b.Side == exchange.Ingress {
-		e.active.End(b, op)
+		e.active.End(b)
 	}
 	buf := buffers.Get().(*[]byte)
 	*buf = exchange.AppendEnd((*buf)[:0], end)

@@ -19,7 +19,6 @@ import (
 	"go.opentelemetry.io/collector/pdata/plog"
 
 	"github.com/modtap/modtap/internal/exchange"
-	"github.com/modtap/modtap/internal/goproxy"
 	"github.com/modtap/modtap/internal/session"
 )
 
@@ -43,16 +42,16 @@ func busy(e *Engine, r *rand.Rand, n int) (exchanges int) {
 		ours := exchange.Session{ID: exchange.TraceID{byte(1 + r.IntN(4))}, Inferred: true, Root: exchange.SpanID{1}}
 		in := &exchange.Begin{Method: "GET", Path: fmt.Sprintf("/example.com/m%d/@v/v1.0.%d.mod", r.IntN(3), r.IntN(5)), Scheme: "http", Session: ours}
 		in.Span = session.Continue(exchange.Span{})
-		e.Begin(in, goproxy.Mod)
+		e.Begin(in)
 		if r.IntN(3) == 0 {
 			out := &exchange.Begin{Method: "GET", Side: exchange.Egress, Path: in.Path, Scheme: "http", Session: ours, Cause: in.Span.SpanID}
 			out.Span = session.Continue(in.Span)
-			e.Begin(out, goproxy.Mod)
-			e.End(out, goproxy.Mod, &exchange.End{FirstByte: e.Now(), Status: 200})
+			e.Begin(out)
+			e.End(out, &exchange.End{FirstByte: e.Now(), Status: 200})
 			exchanges++
 		}
 		exchanges++
-		e.End(in, goproxy.Mod, &exchange.End{FirstByte: e.Now(), Status: []int{200, 200, 404}[r.IntN(3)]})
+		e.End(in, &exchange.End{FirstByte: e.Now(), Status: []int{200, 200, 404}[r.IntN(3)]})
 		if i%10 == 0 {
 			time.Sleep(time.Duration(r.IntN(12)) * time.Millisecond)
 		}

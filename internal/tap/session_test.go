@@ -13,7 +13,6 @@ import (
 	"go.opentelemetry.io/collector/consumer/consumertest"
 
 	"github.com/modtap/modtap/internal/exchange"
-	"github.com/modtap/modtap/internal/goproxy"
 	"github.com/modtap/modtap/internal/session"
 )
 
@@ -30,9 +29,9 @@ func TestSessionIsToldOnceItIsOver(t *testing.T) {
 			s := exchange.Session{ID: exchange.TraceID{1}, Inferred: true, Root: session.NewSpanID()}
 			for range 3 {
 				b := &exchange.Begin{Method: "GET", Path: zipPath, Scheme: "http", Session: s}
-				e.Begin(b, goproxy.Zip)
+				e.Begin(b)
 				time.Sleep(4 * time.Second)
-				e.End(b, goproxy.Zip, &exchange.End{Status: 200, Cache: exchange.CacheEvidence{Embedded: exchange.Hit}})
+				e.End(b, &exchange.End{Status: 200, Cache: exchange.CacheEvidence{Embedded: exchange.Hit}})
 			}
 		}
 		build()

@@ -55,10 +55,10 @@ func newEngine(t *testing.T, change func(*Settings)) *Engine {
 
 // request captures one exchange; result is the embedded proxy's, if any.
 func request(e *Engine, result exchange.CacheResult) {
-	b := &exchange.Begin{Method: "GET", Path: zipPath, Scheme: "http"}
+	b := &exchange.Begin{Method: "GET", Path: zipPath, Request: goproxy.Parse(zipPath), Scheme: "http"}
 	b.Span = session.Continue(exchange.Span{})
-	e.Begin(b, goproxy.Zip)
-	e.End(b, goproxy.Zip, &exchange.End{Status: 200, BodySize: 10, Cache: exchange.CacheEvidence{Embedded: result}})
+	e.Begin(b)
+	e.End(b, &exchange.End{Status: 200, BodySize: 10, Cache: exchange.CacheEvidence{Embedded: result}})
 }
 
 func eventIDs(all []plog.Logs) (ids []string) {
@@ -291,11 +291,11 @@ func BenchmarkBeginEnd(b *testing.B) {
 			e, err := New(Settings{Journal: j, Telemetry: componenttest.NewNopTelemetrySettings()})
 			require.NoError(b, err)
 			end := exchange.End{Status: 200, Attempts: make([]exchange.Attempt, 1)}
-			begin := exchange.Begin{Method: "GET", Path: zipPath, Scheme: "http", UserAgent: "Go-http-client/1.1"}
+			begin := exchange.Begin{Method: "GET", Path: zipPath, Request: goproxy.Parse(zipPath), Scheme: "http", UserAgent: "Go-http-client/1.1"}
 			b.ReportAllocs()
 			for b.Loop() {
-				e.Begin(&begin, goproxy.Zip)
-				e.End(&begin, goproxy.Zip, &end)
+				e.Begin(&begin)
+				e.End(&begin, &end)
 			}
 		})
 		require.NoError(b, j.Close())
@@ -352,8 +352,8 @@ func TestMillionRequests(t *testing.T) {
 				n %= 50 // some are heavy
 			}
 			b := &exchange.Begin{Method: "GET", Path: fmt.Sprintf("/example.com/m%d/@v/v1.0.0.zip", n), Scheme: "http"}
-			e.Begin(b, goproxy.Zip)
-			e.End(b, goproxy.Zip, &exchange.End{Status: 200, BodySize: 10, Cache: exchange.CacheEvidence{Embedded: exchange.Hit}})
+			e.Begin(b)
+			e.End(b, &exchange.End{Status: 200, BodySize: 10, Cache: exchange.CacheEvidence{Embedded: exchange.Hit}})
 			i++
 		}
 		require.Eventually(t, func() bool { return counted() == uint64(i) }, time.Minute, 5*time.Millisecond)

@@ -12,7 +12,6 @@ import (
 
 	"github.com/modtap/modtap/internal/cache"
 	"github.com/modtap/modtap/internal/exchange"
-	"github.com/modtap/modtap/internal/goproxy"
 	"github.com/modtap/modtap/internal/journal"
 	"github.com/modtap/modtap/internal/session"
 	"github.com/modtap/modtap/internal/signal"
@@ -179,7 +178,7 @@ func (e *Engine) damaged(p journal.Position) {
 
 // settled is called by the settler, in the order of telling.
 func (e *Engine) settled(s cache.Settled) {
-	told := &signal.Told{Settled: s, Request: goproxy.Parse(s.Begin.Path)}
+	told := &signal.Told{Settled: s, Request: s.Begin.Request}
 	told.Begin, told.End = exchange.OnWall(s.Begin, s.End)
 	e.emit(told)
 	told.EventID = fmt.Sprintf("%s-%010x", s.Run, e.seq)

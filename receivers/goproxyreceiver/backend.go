@@ -139,12 +139,10 @@ func leftOut(u chain.Upstream) string {
 // injector gives each attempt for x a client span, and the headers that carry it.
 func injector(ctx context.Context, x *transfer, p propagator, via string) func(http.Header) exchange.Span {
 	return func(h http.Header) exchange.Span {
-		id := session.NewSpanID()
-		span := x.begin.Span
-		span.SpanID = id
+		span := x.begin.Span.Child(session.NewSpanID())
 		p.inject(ctx, h, span)
 		h.Add("Via", x.begin.Protocol+" "+via)
-		return exchange.Span{SpanID: id}
+		return span
 	}
 }
 

@@ -22,7 +22,6 @@ import (
 	"go.opentelemetry.io/collector/pdata/ptrace"
 
 	"github.com/modtap/modtap/internal/exchange"
-	"github.com/modtap/modtap/internal/goproxy"
 	"github.com/modtap/modtap/internal/session"
 	"github.com/modtap/modtap/internal/tap/instance"
 )
@@ -245,9 +244,9 @@ type recorded struct {
 	ends   []exchange.End
 }
 
-func (r *recorded) Begin(b *exchange.Begin, _ goproxy.Operation) { r.begins = append(r.begins, *b) }
+func (r *recorded) Begin(b *exchange.Begin) { r.begins = append(r.begins, *b) }
 
-func (r *recorded) End(_ *exchange.Begin, _ goproxy.Operation, e *exchange.End) {
+func (r *recorded) End(_ *exchange.Begin, e *exchange.End) {
 	r.ends = append(r.ends, *e)
 }
 

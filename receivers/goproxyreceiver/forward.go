@@ -73,7 +73,7 @@ func (f *forwarder) serve(w http.ResponseWriter, r *http.Request, x *transfer) {
 	}
 	x.end.Attempts = []exchange.Attempt{{
 		Start: f.now(), Method: r.Method, URL: f.recorded(r), Address: f.address, Port: f.port,
-		Span: exchange.Span{SpanID: x.hop},
+		Span: x.begin.Span.Child(x.hop),
 	}}
 	at := &x.end.Attempts[0]
 	defer func() { at.Duration = f.now().Sub(at.Start) }()
@@ -173,9 +173,7 @@ func (f *forwarder) request(ctx context.Context, r *http.Request, x *transfer, a
 	}
 	f.identifier.putForwarded(out.Header, r)
 	out.Header.Add("Via", protocol(r)+" "+f.via)
-	span := x.begin.Span
-	span.SpanID = at.Span.SpanID
-	f.propagator.inject(ctx, out.Header, span)
+	f.propagator.inject(ctx, out.Header, at.Span)
 	return out
 }
 

@@ -27,8 +27,8 @@ import (
 
 // recorder takes the facts of an exchange; [tap.Engine] is one.
 type recorder interface {
-	Begin(b *exchange.Begin, op goproxy.Operation)
-	End(b *exchange.Begin, op goproxy.Operation, e *exchange.End)
+	Begin(b *exchange.Begin)
+	End(b *exchange.Begin, e *exchange.End)
 	// Left tells that no connection of the session's own is open any more.
 	Left(s exchange.Session)
 	Now() exchange.Time
@@ -85,7 +85,7 @@ func (in *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	now := in.recorder.Now
 	x.phases.Start(now)
 	in.fill(x, r, answering(r.Context()))
-	in.recorder.Begin(&x.begin, x.request.Operation)
+	in.recorder.Begin(&x.begin)
 	x.phases.Spent(exchange.PhaseJournal, x.begin.Time)
 	rec := &recordingWriter{
 		ResponseWriter: w, now: now, phases: &x.phases, patience: in.patience,
@@ -119,7 +119,7 @@ func (in *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		}
 		x.session.Done(in.recorder.Now())
 		x.end.Phases = x.phases.Parts()
-		in.recorder.End(&x.begin, x.request.Operation, &x.end)
+		in.recorder.End(&x.begin, &x.end)
 	}()
 	if status, text := in.refusal(r); status != 0 {
 		x.end.Disposition = exchange.Refused
@@ -141,7 +141,7 @@ func (in *handler) fill(x *transfer, r *http.Request, c *connection) {
 	b := &x.begin
 	b.Side = in.side
 	b.Method = r.Method
-	b.Path = redact.Path(r.URL.Path)
+	b.Path, b.Request = redact.Path(r.URL.Path), x.request
 	b.Scheme = scheme(r)
 	b.ServerAddress, b.ServerPort = hostPort(r.Host, r.TLS)
 	b.Protocol = protocol(r)

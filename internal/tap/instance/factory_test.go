@@ -92,9 +92,10 @@ func TestThreeSignalsAreOneInstance(t *testing.T) {
 	require.NoError(t, ofLogs.Start(t.Context(), host))
 	require.Equal(t, 1, c.starts)
 
-	begin := exchange.Begin{Method: "GET", Path: "/example.com/a/@v/v1.0.0.zip"}
-	c.instance.Begin(&begin, goproxy.Zip)
-	c.instance.End(&begin, goproxy.Zip, &exchange.End{Status: 200})
+	const path = "/example.com/a/@v/v1.0.0.zip"
+	begin := exchange.Begin{Method: "GET", Path: path, Request: goproxy.Parse(path)}
+	c.instance.Begin(&begin)
+	c.instance.End(&begin, &exchange.End{Status: 200})
 	for _, one := range []component.Component{ofLogs, ofMetrics, ofTraces} {
 		require.NoError(t, one.Shutdown(context.Background()))
 		assert.Equal(t, 1, c.stops)

@@ -73,25 +73,13 @@ func (a *Account) leave(release func()) {
 	release()
 }
 
-// inject calls Inject and completes the span, so that it stays right if the
-// attempt ends in the account of another request.
+// inject gives an attempt its span; see Inject.
 func (a *Account) inject(h http.Header) exchange.Span {
 	if a.Inject == nil {
 		return exchange.Span{}
 	}
-	s := a.Inject(h)
-	if s.IsZero() && s.SpanID != (exchange.SpanID{}) {
-		s.TraceID, s.ParentID, s.Flags = a.Span.TraceID, a.Span.SpanID, a.Span.Flags
-	}
-	return s
+	return a.Inject(h)
 }
 
-// take adds attempts. Of a span under the request's own only the id is kept.
-func (a *Account) take(attempts []exchange.Attempt) {
-	for _, at := range attempts {
-		if at.Span.TraceID == a.Span.TraceID && at.Span.ParentID == a.Span.SpanID {
-			at.Span = exchange.Span{SpanID: at.Span.SpanID}
-		}
-		a.Attempts = append(a.Attempts, at)
-	}
-}
+// take adds attempts.
+func (a *Account) take(attempts []exchange.Attempt) { a.Attempts = append(a.Attempts, attempts...) }

@@ -214,7 +214,7 @@ func (g *rig) serve(w http.ResponseWriter, r *http.Request) {
 		defer g.mu.Unlock()
 		g.spans++
 		h.Set("Traceparent", string('0'+rune(n)))
-		return exchange.Span{SpanID: exchange.SpanID{100, g.spans}}
+		return a.Span.Child(exchange.SpanID{100, g.spans})
 	}
 	g.accounts = append(g.accounts, a)
 	g.mu.Unlock()

@@ -34,7 +34,7 @@ func TestMissThenHit(t *testing.T) {
 			assertAccount(t, g.last(), exchange.Miss, 1)
 			assert.Equal(t, path, strings.TrimPrefix(g.last().Attempts[0].URL, u.URL), "just that file is fetched")
 			assert.NotZero(t, g.last().Attempts[0].Span.SpanID)
-			assert.Zero(t, g.last().Attempts[0].Span.TraceID, "trace and parent are the request's own")
+			assert.Equal(t, g.last().Span.SpanID, g.last().Attempts[0].Span.ParentID, "under the request's own")
 			hit := g.get(t, path)
 			assertAccount(t, g.last(), exchange.Hit, 0)
 			assert.Len(t, u.paths(), asked+1)
