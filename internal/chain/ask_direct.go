@@ -15,13 +15,13 @@ import (
 	"github.com/modtap/modtap/internal/phase"
 )
 
-// askDirect fetches file from version control.
-func (c *Client) askDirect(ctx context.Context, file string, accept func(*Answer) error) step {
-	trail, clock := FromContext(ctx), phase.FromContext(ctx)
+// askDirect fetches the file that r asks for from version control.
+func (c *Client) askDirect(ctx context.Context, r Request, accept func(*Answer) error) step {
+	clock, file := phase.FromContext(ctx), r.File()
 	start := time.Now()
 	at := exchange.Attempt{
 		Start:   clock.Now(),
-		Span:    trail.inject(make(http.Header)),
+		Span:    r.Ledger.inject(make(http.Header)),
 		Method:  http.MethodGet,
 		URL:     "direct:" + file,
 		Address: "direct", // The host is one that the request names: too many values.
@@ -29,7 +29,7 @@ func (c *Client) askDirect(ctx context.Context, file string, accept func(*Answer
 	}
 	record := func(reason string) {
 		at.Reason = reason
-		trail.add(at)
+		r.Ledger.add(at)
 	}
 	waits := clock.Enter(exchange.PhaseUpstream)
 	files, err := c.direct.Fetch(ctx, file)

@@ -30,7 +30,7 @@ type asking struct {
 	guard   Guard
 	asks    goproxy.Request // By the next request; zero: it is a redirect's.
 	hosts   *hosts
-	trail   *Trail
+	ledger  *Ledger
 	clock   *phase.Clock
 	idle    time.Duration
 	cancel  context.CancelCauseFunc
@@ -99,7 +99,7 @@ func (a *asking) begin(req *http.Request) *http.Request {
 	a.start, a.done = time.Now(), false
 	a.current = &exchange.Attempt{
 		Start:  a.clock.Now(),
-		Span:   a.trail.inject(req.Header),
+		Span:   a.ledger.inject(req.Header),
 		Method: req.Method,
 		URL:    redact.URL(req.URL),
 		Resend: a.retries.sent,
@@ -153,7 +153,7 @@ func (a *asking) end(word, reason string) {
 	}
 	a.stop(a.current)
 	a.current.Error, a.current.Reason = word, reason
-	a.trail.add(*a.current)
+	a.ledger.add(*a.current)
 	a.current = nil
 }
 

@@ -159,6 +159,8 @@ type Request struct {
 	// Header is sent along. With Range or If-* lines in it the answers 206, 304,
 	// 412 and 416 are accepted beside 200.
 	Header http.Header
+	// Ledger keeps each attempt. Nil: nobody does.
+	Ledger *Ledger
 }
 
 // Answer is an element's answer.
@@ -174,16 +176,15 @@ type Answer struct {
 // Do walks the list until an element's answer is accepted. accept consumes the
 // body; its error counts as the element's, as a broken body or an .info that
 // isn't one do in the go command, unless it is wrapped by [Stop]. Other errors
-// are an [*Error] for the deciding element. Attempts go to the [Trail] of ctx.
-// A checksum database is asked by [Client.SumDB].
+// are an [*Error] for the deciding element. A
+// checksum database is asked by [Client.SumDB].
 func (c *Client) Do(ctx context.Context, r Request, accept func(*Answer) error) error {
 	if r.Module == "" || r.Operation == goproxy.SumDB || strings.Contains(r.Version, "%") && goproxy.Fold(r.Version).Dots {
 		return notTheProtocol()
 	}
 	r.Prefix = ""
-	file := r.File()
 	if module.MatchPrefixPatterns(c.noProxy, r.Module) {
-		s := c.askDirect(ctx, file, accept)
+		s := c.askDirect(ctx, r, accept)
 		s.end("")
 		return s.err()
 	}
@@ -192,9 +193,9 @@ func (c *Client) Do(ctx context.Context, r Request, accept func(*Answer) error) 
 		case Off:
 			return step{failed: lookupOff()}
 		case Source:
-			return c.askDirect(ctx, file, accept)
+			return c.askDirect(ctx, r, accept)
 		}
-		return c.ask(ctx, e, join(e.URL, file), r, accept)
+		return c.ask(ctx, e, join(e.URL, r.File()), r, accept)
 	})
 }
 
@@ -300,7 +301,7 @@ func (c *Client) send(ctx context.Context, e Element, u *url.URL, r Request, ret
 	c.netrc.authorize(req)
 	a := &asking{
 		base: c.transport, origin: e.URL, subject: cmp.Or(r.Module, u.Path), guard: c.guard, asks: r.Request, hosts: c.hosts,
-		trail: FromContext(ctx), clock: clock, idle: c.idle, cancel: cancel, retries: retries,
+		ledger: r.Ledger, clock: clock, idle: c.idle, cancel: cancel, retries: retries,
 	}
 	if e.Kind == Folder {
 		a.base = folder{e.URL.Path}

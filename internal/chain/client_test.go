@@ -77,19 +77,19 @@ func TestAttempts(t *testing.T) {
 	a, b := start(t, status(404)), start(t, serveModule)
 	c := client(t, strings.Replace(a.URL, "://", "://me:secret@", 1)+","+b.URL+"/base?secret=1")
 	var spans byte
-	trail := &Trail{Inject: func(h http.Header) exchange.Span {
+	ledger := &Ledger{Inject: func(h http.Header) exchange.Span {
 		spans++
 		h.Set("Traceparent", string('0'+rune(spans)))
 		return exchange.Span{SpanID: exchange.SpanID{spans}}
 	}}
 	var body string
 	before := time.Now()
-	require.NoError(t, c.Do(NewContext(t.Context(), trail), Request{Request: asks(stem + ".mod")}, readAll(&body)))
+	require.NoError(t, c.Do(t.Context(), Request{Ledger: ledger, Request: asks(stem + ".mod")}, readAll(&body)))
 	assert.Equal(t, files()[".mod"], body)
 
-	got := trail.Take()
+	got := ledger.Take()
 	require.Len(t, got, 2)
-	assert.Empty(t, trail.Take(), "each attempt is handed out once")
+	assert.Empty(t, ledger.Take(), "each attempt is handed out once")
 	for i, at := range got {
 		assert.WithinRange(t, at.Start.Time(), before.Add(-time.Millisecond), time.Now())
 		assert.Positive(t, at.FirstByte)
@@ -119,11 +119,11 @@ func TestRedirectsAreAttempts(t *testing.T) {
 	a := start(t, func(w http.ResponseWriter, r *http.Request) {
 		http.Redirect(w, r, b.URL+r.URL.Path+"?signature=secret", http.StatusFound)
 	})
-	trail := new(Trail)
+	ledger := new(Ledger)
 	var body string
-	require.NoError(t, client(t, a.URL).Do(NewContext(t.Context(), trail), Request{Request: asks(stem + ".zip")}, readAll(&body)))
+	require.NoError(t, client(t, a.URL).Do(t.Context(), Request{Ledger: ledger, Request: asks(stem + ".zip")}, readAll(&body)))
 	assert.Equal(t, files()[".zip"], body)
-	got := trail.Take()
+	got := ledger.Take()
 	require.Len(t, got, 2)
 	assert.Equal(t, 302, got[0].Status)
 	assert.Empty(t, got[0].Error)
@@ -139,13 +139,13 @@ func TestRedirectFromTLSToPlainIsRefused(t *testing.T) {
 	}))
 	defer secure.Close()
 	c := client(t, secure.URL, func(s *Settings) { s.Transport = secure.Client().Transport })
-	trail := new(Trail)
-	err := c.Do(NewContext(t.Context(), trail), Request{Request: asks(stem + ".zip")}, readAll(new(string)))
+	ledger := new(Ledger)
+	err := c.Do(t.Context(), Request{Ledger: ledger, Request: asks(stem + ".zip")}, readAll(new(string)))
 	e := requireError(t, err)
 	assert.Equal(t, 502, e.Status())
 	assertNoSecret(t, err.Error())
 	assert.Empty(t, plain.paths())
-	assert.Len(t, trail.Take(), 1)
+	assert.Len(t, ledger.Take(), 1)
 }
 
 func TestIdleBody(t *testing.T) {
@@ -154,12 +154,12 @@ func TestIdleBody(t *testing.T) {
 		_ = http.NewResponseController(w).Flush()
 		<-r.Context().Done()
 	})
-	trail := new(Trail)
+	ledger := new(Ledger)
 	c := client(t, a.URL, func(s *Settings) { s.Timeouts.Idle = 50 * time.Millisecond })
-	err := c.Do(NewContext(t.Context(), trail), Request{Request: asks(stem + ".zip")}, readAll(new(string)))
+	err := c.Do(t.Context(), Request{Ledger: ledger, Request: asks(stem + ".zip")}, readAll(new(string)))
 	e := requireError(t, err)
 	assert.Equal(t, 504, e.Status())
-	got := trail.Take()
+	got := ledger.Take()
 	require.Len(t, got, 1)
 	assert.Equal(t, "timeout", got[0].Error)
 	assert.EqualValues(t, 4, got[0].BodySize)
@@ -186,11 +186,11 @@ func TestCancel(t *testing.T) {
 		<-r.Context().Done()
 	})
 	b := start(t, serveModule)
-	trail := new(Trail)
-	err := client(t, a.URL+"|"+b.URL).Do(NewContext(ctx, trail), Request{Request: asks(stem + ".zip")}, readAll(new(string)))
+	ledger := new(Ledger)
+	err := client(t, a.URL+"|"+b.URL).Do(ctx, Request{Ledger: ledger, Request: asks(stem + ".zip")}, readAll(new(string)))
 	require.ErrorIs(t, err, context.Canceled)
 	assert.Empty(t, b.paths(), "nobody waits for the next")
-	got := trail.Take()
+	got := ledger.Take()
 	require.Len(t, got, 1)
 	assert.Equal(t, "canceled", got[0].Error)
 }
@@ -279,8 +279,7 @@ func BenchmarkDo(b *testing.B) {
 	defer c.Close()
 	b.ReportAllocs()
 	for b.Loop() {
-		ctx := NewContext(b.Context(), new(Trail))
-		if err := c.Do(ctx, Request{Request: asks(stem + ".info")}, readAll(new(string))); err != nil {
+		if err := c.Do(b.Context(), Request{Ledger: new(Ledger), Request: asks(stem + ".info")}, readAll(new(string))); err != nil {
 			b.Fatal(err)
 		}
 	}

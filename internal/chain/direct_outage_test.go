@@ -132,13 +132,13 @@ func TestDirectOutages(t *testing.T) {
 				if strings.Contains(path, "hang") {
 					timeout = 2 * time.Second
 				}
-				trail := new(Trail)
-				err := openDirect(t, timeout).Do(NewContext(t.Context(), trail), Request{Request: asks(path + file)}, readAll(new(string)))
+				ledger := new(Ledger)
+				err := openDirect(t, timeout).Do(t.Context(), Request{Ledger: ledger, Request: asks(path + file)}, readAll(new(string)))
 				e := requireError(t, err)
 				assert.Equal(t, want.status, e.Status(), "%s: %v", file, err)
 				require.NotErrorIs(t, err, fs.ErrNotExist, file)
 				assert.False(t, e.Confirmed)
-				at := trail.Take()[0]
+				at := ledger.Take()[0]
 				if want.words != "" {
 					assert.Contains(t, strings.Split(want.words, ","), at.Error, "%s: %v", file, err)
 				} else {

@@ -121,12 +121,12 @@ func TestDirectOutagesOfEverySystem(t *testing.T) {
 					if name == "hang" {
 						timeout = 2 * time.Second
 					}
-					trail := new(Trail)
-					err := openDirect(t, timeout).Do(NewContext(t.Context(), trail), Request{Request: asks(system + "-" + name + ".test/m" + file)}, readAll(new(string)))
+					ledger := new(Ledger)
+					err := openDirect(t, timeout).Do(t.Context(), Request{Ledger: ledger, Request: asks(system + "-" + name + ".test/m" + file)}, readAll(new(string)))
 					e := requireError(t, err)
 					assert.Equal(t, o.status, e.Status(), "%v", err)
 					assert.Equal(t, o.status == 404, e.Confirmed, "%v", err)
-					at := trail.Take()[0]
+					at := ledger.Take()[0]
 					assert.Contains(t, strings.Split(o.words, ","), at.Error, "%v", err)
 					if o.status != 404 {
 						require.NotErrorIs(t, err, fs.ErrNotExist)

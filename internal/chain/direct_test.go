@@ -97,12 +97,11 @@ esac`)
 	c := client(t, a.URL+",direct", func(s *Settings) {
 		s.Direct, s.NoProxy = d, "private.example"
 	})
-	trail := new(Trail)
-	ctx := NewContext(t.Context(), trail)
+	ledger := new(Ledger)
 
 	siblings := make(map[string]string)
 	var body string
-	require.NoError(t, c.Do(ctx, Request{Request: asks(stem + ".mod")}, func(a *Answer) error {
+	require.NoError(t, c.Do(t.Context(), Request{Ledger: ledger, Request: asks(stem + ".mod")}, func(a *Answer) error {
 		for name, f := range a.Siblings {
 			b, err := io.ReadAll(f)
 			require.NoError(t, err)
@@ -112,20 +111,20 @@ esac`)
 	}))
 	assert.Equal(t, files()[".mod"], body)
 	assert.Equal(t, map[string]string{stem + ".info": files()[".info"], stem + ".zip": files()[".zip"]}, siblings)
-	got := trail.Take()
+	got := ledger.Take()
 	require.Len(t, got, 2)
 	assert.Equal(t, "not_found", got[0].Reason)
 	assert.True(t, got[1].Direct)
 	assert.Equal(t, "direct:"+stem+".mod", got[1].URL)
 	assert.EqualValues(t, len(body), got[1].BodySize)
 
-	require.NoError(t, c.Do(ctx, Request{Request: asks("example.com/m/@v/list")}, readAll(&body)))
+	require.NoError(t, c.Do(t.Context(), Request{Request: asks("example.com/m/@v/list")}, readAll(&body)))
 	assert.Equal(t, "v1.0.0\nv1.1.0\n", body)
-	require.NoError(t, c.Do(ctx, Request{Request: asks("example.com/m/@v/master.info")}, readAll(&body)))
+	require.NoError(t, c.Do(t.Context(), Request{Request: asks("example.com/m/@v/master.info")}, readAll(&body)))
 	assert.JSONEq(t, `{"Version":"v1.1.0","Time":"2020-01-02T03:04:05Z"}`, body)
 
 	asked := len(a.paths())
-	e := requireError(t, c.Do(ctx, Request{Request: asks("private.example/m/@latest")}, readAll(&body)))
+	e := requireError(t, c.Do(t.Context(), Request{Request: asks("private.example/m/@latest")}, readAll(&body)))
 	assert.Len(t, a.paths(), asked, "no proxy hears of a private module")
 	assert.Equal(t, 502, e.Status(), "what it says is no proof")
 	assert.False(t, e.Confirmed)

@@ -46,15 +46,15 @@ func TestGuardSendsNothing(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			list := strings.NewReplacer("P", public.URL, "O", own.URL, "N", next.URL, "R", redirecting.URL).Replace(tt.list)
-			trail := new(Trail)
+			ledger := new(Ledger)
 			var got string
-			err := client(t, list, guard).Do(NewContext(t.Context(), trail), Request{Request: asks(stem + ".mod")}, readAll(&got))
+			err := client(t, list, guard).Do(t.Context(), Request{Ledger: ledger, Request: asks(stem + ".mod")}, readAll(&got))
 			e := requireError(t, err)
 			require.ErrorIs(t, err, fs.ErrNotExist)
 			assert.Equal(t, 404, e.Status())
 			assert.False(t, e.Confirmed)
 			assert.Contains(t, e.Error(), "private")
-			attempts := trail.Take()
+			attempts := ledger.Take()
 			require.Len(t, attempts, tt.attempts)
 			last := attempts[tt.attempts-1]
 			assert.Equal(t, exchange.LeakBlocked, last.Error)

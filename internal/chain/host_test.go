@@ -25,11 +25,11 @@ func breaking(t *testing.T, s *script, list string) (c *Client, ask func() (how 
 	c = client(t, list, func(set *Settings) { set.Transport, set.Breaker = s, Breaker{Failures: 3} })
 	modules := 0
 	return c, func() (how []string, err error) {
-		trail := new(Trail)
+		ledger := new(Ledger)
 		modules++
 		file := fmt.Sprintf("example.com/m%d/@v/v1.0.0.mod", modules)
-		err = c.Do(NewContext(t.Context(), trail), Request{Request: asks(file)}, readAll(new(string)))
-		for _, at := range trail.Take() {
+		err = c.Do(t.Context(), Request{Ledger: ledger, Request: asks(file)}, readAll(new(string)))
+		for _, at := range ledger.Take() {
 			how = append(how, at.Address+" "+at.Error+" "+at.Reason)
 		}
 		return how, err

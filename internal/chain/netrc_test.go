@@ -68,9 +68,9 @@ func TestNetrcIsNeverTold(t *testing.T) {
 	}
 	write("secret")
 	c := client(t, a.URL, func(s *Settings) { s.Netrc = path })
-	trail := new(Trail)
+	ledger := new(Ledger)
 	ask := func() error {
-		return c.Do(NewContext(t.Context(), trail), Request{Request: asks(stem + ".mod")}, readAll(new(string)))
+		return c.Do(t.Context(), Request{Ledger: ledger, Request: asks(stem + ".mod")}, readAll(new(string)))
 	}
 	err := ask()
 	assert.Equal(t, 401, requireError(t, err).Code)
@@ -82,7 +82,7 @@ func TestNetrcIsNeverTold(t *testing.T) {
 	assert.Equal(t, 403, requireError(t, err).Code)
 	assertNoSecret(t, err.Error())
 	assert.Empty(t, other.heads[0].Get("Authorization"))
-	for _, at := range trail.Take() {
+	for _, at := range ledger.Take() {
 		assertNoSecret(t, at.URL, at.Error, at.Address)
 	}
 }

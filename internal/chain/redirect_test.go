@@ -72,15 +72,15 @@ func redirectTo(location string, code int) behaviour {
 
 func assertNotFollowed(t *testing.T, upstream, location string) {
 	t.Helper()
-	trail := new(Trail)
+	ledger := new(Ledger)
 	body := ""
-	err := client(t, upstream).Do(NewContext(t.Context(), trail), Request{Request: asks(stem + ".zip")}, readAll(&body))
+	err := client(t, upstream).Do(t.Context(), Request{Ledger: ledger, Request: asks(stem + ".zip")}, readAll(&body))
 	e := requireError(t, err)
 	assert.Equal(t, 502, e.Status(), "%q: %v", location, err)
 	assert.Equal(t, "bad_response", e.Word, "%q: %v", location, err)
 	assert.Empty(t, body)
 	assertNoSecret(t, err.Error())
-	attempts := trail.Take()
+	attempts := ledger.Take()
 	require.Len(t, attempts, 1, location)
 	assert.Equal(t, "bad_response", attempts[0].Error)
 }
@@ -201,9 +201,9 @@ func TestRedirectedHostsAreBounded(t *testing.T) {
 		s.Breaker.Failures = 3
 		s.Transport = &http.Transport{DialContext: dialTo(map[string]string{"": b.Listener.Addr().String(), a.Listener.Addr().String(): a.Listener.Addr().String()}), DisableKeepAlives: true}
 	})
-	trail := new(Trail)
+	ledger := new(Ledger)
 	for range 2 * maxHosts {
-		require.NoError(t, c.Do(NewContext(t.Context(), trail), Request{Request: asks(stem + ".mod")}, readAll(new(string))))
+		require.NoError(t, c.Do(t.Context(), Request{Ledger: ledger, Request: asks(stem + ".mod")}, readAll(new(string))))
 	}
 	hosts := c.Hosts()
 	assert.LessOrEqual(t, len(hosts), maxHosts)
@@ -216,7 +216,7 @@ func TestRedirectedHostsAreBounded(t *testing.T) {
 		}
 	}
 	assert.Equal(t, 1, own)
-	for _, at := range trail.Take() {
+	for _, at := range ledger.Take() {
 		address, port := at.Configured()
 		assert.Equal(t, a.Listener.Addr().String(), net.JoinHostPort(address, strconv.FormatUint(uint64(port), 10)), "case 10: of %s", at.URL)
 		assert.Equal(t, at.Address != "127.0.0.1", at.Origin != "", "what was asked stays as it is")

@@ -90,9 +90,9 @@ func TestRetry(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				s := &script{lines: tt.lines}
 				c := client(t, "https://a.example", func(set *Settings) { set.Transport, set.Retry = s, Retry{Max: 2} })
-				trail := new(Trail)
+				ledger := new(Ledger)
 				begun := time.Now()
-				err := c.Do(NewContext(t.Context(), trail), Request{Request: asks(stem + ".mod"), Method: tt.method}, readAll(new(string)))
+				err := c.Do(t.Context(), Request{Ledger: ledger, Request: asks(stem + ".mod"), Method: tt.method}, readAll(new(string)))
 				took := time.Since(begun)
 				if tt.status == 0 {
 					require.NoError(t, err)
@@ -102,7 +102,7 @@ func TestRetry(t *testing.T) {
 				assert.Len(t, s.hosts, tt.sent)
 				assert.GreaterOrEqual(t, took, tt.least)
 				assert.LessOrEqual(t, took, DefaultRetryTotal)
-				got := trail.Take()
+				got := ledger.Take()
 				require.Len(t, got, tt.sent, "each sending is an attempt")
 				for i, at := range got {
 					assert.Equal(t, i, at.Resend)
@@ -117,11 +117,11 @@ func TestRetryThenTheNextElement(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := &script{lines: []reply{says(503), says(503), says(503), says(200)}}
 		c := client(t, "https://a.example|https://b.example", func(set *Settings) { set.Transport, set.Retry = s, Retry{Max: 2} })
-		trail := new(Trail)
-		require.NoError(t, c.Do(NewContext(t.Context(), trail), Request{Request: asks(stem + ".mod")}, readAll(new(string))))
+		ledger := new(Ledger)
+		require.NoError(t, c.Do(t.Context(), Request{Ledger: ledger, Request: asks(stem + ".mod")}, readAll(new(string))))
 		assert.Equal(t, []string{"a.example", "a.example", "a.example", "b.example"}, s.hosts)
 		var reasons []string
-		for _, at := range trail.Take() {
+		for _, at := range ledger.Take() {
 			reasons = append(reasons, at.Reason)
 		}
 		assert.Equal(t, []string{"", "", "error", ""}, reasons, "the last sending is why the next element was asked")
@@ -204,10 +204,10 @@ func TestEachSendingIsAnAttempt(t *testing.T) {
 					s.Become(ending, reset)
 					for range 2 {
 						before, accepted := s.Counts()
-						trail := new(Trail)
-						err := c.Do(NewContext(t.Context(), trail), Request{Request: asks(stem + ".info")}, readAll(new(string)))
+						ledger := new(Ledger)
+						err := c.Do(t.Context(), Request{Ledger: ledger, Request: asks(stem + ".info")}, readAll(new(string)))
 						after, now := s.Counts()
-						attempts := trail.Take()
+						attempts := ledger.Take()
 						if ending == backends.OnAccept { // What is not read reached nobody, but a connection each.
 							assert.LessOrEqual(t, after-before, 1+max(1, retries))
 							assert.LessOrEqual(t, now-accepted, len(attempts))

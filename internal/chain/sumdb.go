@@ -42,17 +42,17 @@ type base struct {
 // dbClient in cmd/go/internal/modfetch does: the first element of the list that
 // says to support the database is the only way to it, without one the database
 // itself is asked, if [Settings.SumDBs] allows it. The errors are those of Do.
-func (c *Client) SumDB(ctx context.Context, r goproxy.Request, accept func(*Answer) error) error {
+func (c *Client) SumDB(ctx context.Context, r Request, accept func(*Answer) error) error {
 	below, ok := strings.CutPrefix(r.File(), "sumdb/"+r.SumDB+"/")
 	if !ok || r.SumDBKind == goproxy.SumDBSupported {
 		return notTheProtocol()
 	}
 	r.Prefix = ""
-	e, _, err := c.sumDBBase(ctx, r.SumDB)
+	e, _, err := c.sumDBBase(ctx, r)
 	if err != nil {
 		return err
 	}
-	s := c.ask(ctx, e, join(e.URL, below), Request{Request: r}, accept)
+	s := c.ask(ctx, e, join(e.URL, below), r, accept)
 	s.end("")
 	if s.failed != nil {
 		s.failed.Confirmed = s.failed.certain()
@@ -60,14 +60,15 @@ func (c *Client) SumDB(ctx context.Context, r goproxy.Request, accept func(*Answ
 	return s.err()
 }
 
-// SumDBSupported returns nil if the database can be reached, and whether that
-// was known before: then nothing was asked.
-func (c *Client) SumDBSupported(ctx context.Context, name string) (known bool, err error) {
-	_, known, err = c.sumDBBase(ctx, name)
+// SumDBSupported returns nil if the database that r names can be reached, and whether
+// that was known before: then nothing was asked.
+func (c *Client) SumDBSupported(ctx context.Context, r Request) (known bool, err error) {
+	_, known, err = c.sumDBBase(ctx, r)
 	return known, err
 }
 
-func (c *Client) sumDBBase(ctx context.Context, name string) (e Element, known bool, err error) {
+func (c *Client) sumDBBase(ctx context.Context, r Request) (e Element, known bool, err error) {
+	name := r.SumDB
 	db, direct := c.sumdbs[name]
 	if db.Only {
 		return Element{URL: db.URL}, true, nil
@@ -90,7 +91,7 @@ func (c *Client) sumDBBase(ctx context.Context, name string) (e Element, known b
 	if time.Now().Before(b.until) {
 		return b.element, true, nil
 	}
-	found, err := c.findSumDB(ctx, name)
+	found, err := c.findSumDB(ctx, r)
 	if errors.Is(err, fs.ErrNotExist) && direct {
 		found, err = Element{URL: db.URL}, nil
 	}
@@ -119,19 +120,19 @@ func (b *base) take(ctx context.Context) error {
 const maxBases = 64
 
 // findSumDB asks each proxy whether it supports the database.
-func (c *Client) findSumDB(ctx context.Context, name string) (Element, error) {
+func (c *Client) findSumDB(ctx context.Context, r Request) (Element, error) {
 	var found Element
-	supported := goproxy.Request{Operation: goproxy.SumDB, SumDB: name, SumDBKind: goproxy.SumDBSupported}
+	supported := Request{Ledger: r.Ledger, Request: goproxy.Request{Operation: goproxy.SumDB, SumDB: r.SumDB, SumDBKind: goproxy.SumDBSupported}}
 	err := c.walk(ctx, func(e Element) step {
 		if e.URL == nil {
-			return step{failed: &Error{Element: e.String(), Word: wordNotFound, Err: errNotFound("no proxy supports the checksum database " + name)}}
+			return step{failed: &Error{Element: e.String(), Word: wordNotFound, Err: errNotFound("no proxy supports the checksum database " + r.SumDB)}}
 		}
-		s := c.ask(ctx, e, join(e.URL, supported.File()), Request{Request: supported}, func(a *Answer) error {
+		s := c.ask(ctx, e, join(e.URL, supported.File()), supported, func(a *Answer) error {
 			_, err := io.Copy(io.Discard, io.LimitReader(a.Body, maxDrain))
 			return err
 		})
 		if s.failed == nil && s.stop == nil {
-			found = Element{Kind: e.Kind, URL: join(e.URL, "sumdb/"+name)}
+			found = Element{Kind: e.Kind, URL: join(e.URL, "sumdb/"+r.SumDB)}
 		}
 		return s
 	})

@@ -49,7 +49,7 @@ func TestSumDB(t *testing.T) {
 				s.SumDBs = map[string]SumDB{"sum.example": {URL: mustURL(t, d.URL)}}
 			})
 			var body string
-			err := c.SumDB(t.Context(), asks("sumdb/sum.example/lookup/example.com/m@v1.0.0"), readAll(&body))
+			err := c.SumDB(t.Context(), Request{Request: asks("sumdb/sum.example/lookup/example.com/m@v1.0.0")}, readAll(&body))
 			if tt.status != 0 {
 				assert.Equal(t, tt.status, requireError(t, err).Status())
 			} else {
@@ -66,10 +66,10 @@ func TestSumDB(t *testing.T) {
 func TestSumDBRemembersTheWay(t *testing.T) {
 	a := start(t, passesOn)
 	c := client(t, a.URL)
-	known, err := c.SumDBSupported(t.Context(), "sum.example")
+	known, err := c.SumDBSupported(t.Context(), Request{Request: asks("sumdb/sum.example/supported")})
 	require.NoError(t, err)
 	assert.False(t, known)
-	known, err = c.SumDBSupported(t.Context(), "sum.example")
+	known, err = c.SumDBSupported(t.Context(), Request{Request: asks("sumdb/sum.example/supported")})
 	require.NoError(t, err)
 	assert.True(t, known)
 	assert.Equal(t, []string{"/sumdb/sum.example/supported"}, a.paths())
@@ -91,7 +91,7 @@ func TestSumDBStaysWhereItWasWhileTheListFails(t *testing.T) {
 			b.until = time.Now().Add(-time.Second)
 		}
 		c.mu.Unlock()
-		_, err := c.SumDBSupported(t.Context(), "sum.example")
+		_, err := c.SumDBSupported(t.Context(), Request{Request: asks("sumdb/sum.example/supported")})
 		return err
 	}
 	require.NoError(t, ask())
@@ -105,7 +105,7 @@ func TestSumDBNamedByARequestIsNotAsked(t *testing.T) {
 	a := start(t, status(404))
 	victim := start(t, serveModule)
 	c := client(t, a.URL+",direct")
-	err := c.SumDB(t.Context(), asks("sumdb/"+strings.TrimPrefix(victim.URL, "http://")+"/latest"), readAll(new(string)))
+	err := c.SumDB(t.Context(), Request{Request: asks("sumdb/" + strings.TrimPrefix(victim.URL, "http://") + "/latest")}, readAll(new(string)))
 	require.ErrorIs(t, err, fs.ErrNotExist)
 	assert.Empty(t, victim.paths())
 }
@@ -116,7 +116,7 @@ func TestSumDBOnly(t *testing.T) {
 		s.SumDBs = map[string]SumDB{"sum.example": {URL: mustURL(t, d.URL+"/sumdb/sum.example"), Only: true}}
 	})
 	var body string
-	require.NoError(t, c.SumDB(t.Context(), asks("sumdb/sum.example/latest"), readAll(&body)))
+	require.NoError(t, c.SumDB(t.Context(), Request{Request: asks("sumdb/sum.example/latest")}, readAll(&body)))
 	assert.Equal(t, []string{"/sumdb/sum.example/latest"}, d.paths())
 	assert.Empty(t, a.paths())
 }

@@ -148,16 +148,20 @@ func injector(ctx context.Context, x *transfer, p propagator, via string) func(h
 
 func (b *embeddedBackend) close() { b.proxy.Close() }
 
-func (b *embeddedBackend) serve(w http.ResponseWriter, r *http.Request, x *transfer) {
-	account := &embedded.Account{Span: x.begin.Span, Phases: &x.phases, Inject: injector(r.Context(), x, b.propagator, b.via)}
-	b.proxy.ServeHTTP(w, r.WithContext(embedded.NewContext(r.Context(), account)))
-	if account.Result == "" { // no file of the protocol: nothing to look up
-		account.Result = exchange.Bypass
+func (b *embeddedBackend) serve(w http.ResponseWriter, r *http.Request, x *transfer) result {
+	a := b.proxy.Serve(w, r, embedded.Caller{
+		Request: x.begin.Request, Span: x.begin.Span, Phases: &x.phases,
+		Inject: injector(r.Context(), x, b.propagator, b.via),
+	})
+	if a.Result == "" { // no file of the protocol: nothing to look up
+		a.Result = exchange.Bypass
 	}
-	x.end.Cache = exchange.CacheEvidence{Embedded: account.Result, MissReason: account.MissReason}
-	x.end.Attempts, x.end.Cause = account.Attempts, account.Cause
-	x.end.Error = account.Error
-	if errors.Is(r.Context().Err(), context.Canceled) && account.Error == "canceled" {
-		x.end.Disposition = exchange.ClientGone
+	res := result{
+		attempts: a.Attempts, cause: a.Cause, word: a.Error,
+		cache: exchange.CacheEvidence{Embedded: a.Result, MissReason: a.MissReason},
 	}
+	if a.Error == "canceled" && errors.Is(r.Context().Err(), context.Canceled) {
+		res.disposition = exchange.ClientGone
+	}
+	return res
 }

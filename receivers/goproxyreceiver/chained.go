@@ -44,12 +44,11 @@ var passedOn = []string{
 	"Accept", "Accept-Encoding", "Cache-Control", "User-Agent", "Via", "Disable-Module-Fetch",
 }
 
-func (b *chained) serve(w http.ResponseWriter, r *http.Request, x *transfer) {
-	trail := &chain.Trail{Inject: injector(r.Context(), x, b.propagator, b.via)}
+func (b *chained) serve(w http.ResponseWriter, r *http.Request, x *transfer) (res result) {
+	ledger := &chain.Ledger{Inject: injector(r.Context(), x, b.propagator, b.via)}
 	var body *movingBody // of the answer that is sent on
-	ctx := phase.NewContext(chain.NewContext(r.Context(), trail), &x.phases)
-	err := b.ask(ctx, r, x.request, func(a *chain.Answer) error {
-		x.end.Cache.Headers = evidence(a.Header)
+	err := b.ask(r, x, ledger, func(a *chain.Answer) error {
+		res.cache.Headers = evidence(a.Header)
 		trailers := putHeader(w.Header(), a.Response, r.ProtoMajor)
 		w.Header().Add("Cache-Status", cache.Mark(b.via, x.begin.Span.SpanID))
 		w.WriteHeader(a.StatusCode)
@@ -60,22 +59,38 @@ func (b *chained) serve(w http.ResponseWriter, r *http.Request, x *transfer) {
 		trailers.put(w.Header(), a.Response)
 		return nil
 	})
-	x.end.Attempts = trail.Take()
+	res.attempts = ledger.Take()
 	switch {
 	case err == nil:
 	case body != nil:
-		x.end.Disposition, x.end.Error = body.fault(r.Context(), err)
-		panic(http.ErrAbortHandler)
+		res.disposition, res.word = body.fault(r.Context(), err)
 	case r.Context().Err() != nil:
-		x.end.Disposition = exchange.ClientGone
-		panic(http.ErrAbortHandler)
+		res.disposition = exchange.ClientGone
 	default:
-		b.refuse(w, x, err)
+		res.word = b.refuse(w, err)
 	}
+	return res
 }
 
 // ask sends the request into the list.
-func (b *chained) ask(ctx context.Context, r *http.Request, req goproxy.Request, accept func(*chain.Answer) error) error {
+func (b *chained) ask(r *http.Request, x *transfer, ledger *chain.Ledger, accept func(*chain.Answer) error) error {
+	ctx := phase.NewContext(r.Context(), &x.phases)
+	asks := chain.Request{Request: x.begin.Request, Ledger: ledger}
+	switch {
+	case asks.Operation != goproxy.SumDB:
+		asks.Method, asks.Header = r.Method, b.header(r)
+		return b.chain.Do(ctx, asks, accept)
+	case asks.SumDBKind == goproxy.SumDBSupported:
+		if _, err := b.chain.SumDBSupported(ctx, asks); err != nil {
+			return err
+		}
+		return accept(&chain.Answer{Response: &http.Response{StatusCode: http.StatusOK, Header: http.Header{}, Body: http.NoBody}})
+	}
+	return b.chain.SumDB(ctx, asks, accept)
+}
+
+// header is what of r's is passed on.
+func (b *chained) header(r *http.Request) http.Header {
 	header := http.Header{"Connection": r.Header["Connection"]}
 	for _, name := range passedOn {
 		if values := r.Header[name]; values != nil {
@@ -83,31 +98,23 @@ func (b *chained) ask(ctx context.Context, r *http.Request, req goproxy.Request,
 		}
 	}
 	removeHopByHop(header)
-	switch {
-	case req.Operation != goproxy.SumDB:
-		return b.chain.Do(ctx, chain.Request{Request: req, Method: r.Method, Header: header}, accept)
-	case req.SumDBKind == goproxy.SumDBSupported:
-		if _, err := b.chain.SumDBSupported(ctx, req.SumDB); err != nil {
-			return err
-		}
-		return accept(&chain.Answer{Response: &http.Response{StatusCode: http.StatusOK, Header: http.Header{}, Body: http.NoBody}})
-	}
-	return b.chain.SumDB(ctx, req, accept)
+	return header
 }
 
-// refuse answers with what the deciding element said.
-func (b *chained) refuse(w http.ResponseWriter, x *transfer, err error) {
-	status, text := http.StatusBadGateway, "the upstream could not be asked"
-	if e, ok := errors.AsType[*chain.Error](err); ok {
-		status, text = e.Status(), e.Error()
-		if e.RetryAfter != "" {
-			w.Header().Set("Retry-After", e.RetryAfter)
-		}
-		if e.Code == 0 {
-			x.end.Error = e.Word
-		}
-	} else {
-		x.end.Error = chain.Word(err)
+// refuse answers with what the deciding element said, and returns the word for it where
+// no status code says it.
+func (b *chained) refuse(w http.ResponseWriter, err error) (word string) {
+	e, ok := errors.AsType[*chain.Error](err)
+	if !ok {
+		refuse(w, http.StatusBadGateway, "the upstream could not be asked")
+		return chain.Word(err)
 	}
-	refuse(w, status, text)
+	if e.RetryAfter != "" {
+		w.Header().Set("Retry-After", e.RetryAfter)
+	}
+	if e.Code == 0 {
+		word = e.Word
+	}
+	refuse(w, e.Status(), e.Error())
+	return word
 }

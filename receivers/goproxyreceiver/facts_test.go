@@ -255,9 +255,12 @@ func (r *recorded) Left(exchange.Session) {}
 func (r *recorded) Now() exchange.Time { return exchange.Time(time.Now().UnixNano()) }
 
 // backendFunc is a backend that is one function.
-type backendFunc func(w http.ResponseWriter, r *http.Request, x *transfer)
+type backendFunc func(w http.ResponseWriter, r *http.Request)
 
-func (f backendFunc) serve(w http.ResponseWriter, r *http.Request, x *transfer) { f(w, r, x) }
+func (f backendFunc) serve(w http.ResponseWriter, r *http.Request, _ *transfer) result {
+	f(w, r)
+	return result{}
+}
 
 func (f backendFunc) close() {}
 
@@ -270,7 +273,7 @@ func newIngress(t testing.TB, serve backendFunc) (*handler, *recorded) {
 }
 
 func TestFaultOfOurOwnIsNoSuccess(t *testing.T) {
-	in, kept := newIngress(t, func(http.ResponseWriter, *http.Request, *transfer) { panic("fault") })
+	in, kept := newIngress(t, func(http.ResponseWriter, *http.Request) { panic("fault") })
 	assert.PanicsWithValue(t, "fault", func() {
 		in.ServeHTTP(httptest.NewRecorder(), httptest.NewRequestWithContext(context.Background(), http.MethodGet, zip, http.NoBody))
 	})
@@ -280,7 +283,7 @@ func TestFaultOfOurOwnIsNoSuccess(t *testing.T) {
 }
 
 func TestSpaceInTheTargetIsRefused(t *testing.T) {
-	in, kept := newIngress(t, func(http.ResponseWriter, *http.Request, *transfer) { assert.Fail(t, "asked") })
+	in, kept := newIngress(t, func(http.ResponseWriter, *http.Request) { assert.Fail(t, "asked") })
 	r := httptest.NewRequestWithContext(context.Background(), http.MethodGet, zip, http.NoBody)
 	r.RequestURI, r.URL.RawQuery = zip+"?a HTTP/1.1", "a HTTP/1.1" // as HTTP/2 can bring it
 	w := httptest.NewRecorder()

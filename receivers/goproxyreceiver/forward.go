@@ -9,7 +9,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"net/http/httptrace"
 	"net/url"
@@ -65,49 +64,57 @@ func newForwarder(upstream *url.URL, cfg ForwardConfig, tlsConfig *tls.Config) *
 
 func (f *forwarder) close() { f.transport.CloseIdleConnections() }
 
-func (f *forwarder) serve(w http.ResponseWriter, r *http.Request, x *transfer) {
+func (f *forwarder) serve(w http.ResponseWriter, r *http.Request, x *transfer) (res result) {
 	if f.leavesBase(r) {
-		x.end.Disposition = exchange.Refused
 		refuse(w, http.StatusBadRequest, "dot segment in the target refused: write the path that you mean, without .. and ., in whatever spelling")
-		return
+		return result{disposition: exchange.Refused}
 	}
-	x.end.Attempts = []exchange.Attempt{{
+	res.attempts = []exchange.Attempt{{
 		Start: f.now(), Method: r.Method, URL: f.recorded(r), Address: f.address, Port: f.port,
 		Span: x.begin.Span.Child(x.hop),
 	}}
-	at := &x.end.Attempts[0]
+	at := &res.attempts[0]
 	defer func() { at.Duration = f.now().Sub(at.Start) }()
 	var err error
-	if at.Leak, err = f.judge(r, x.request); err != nil {
-		f.blocked(w, x, err)
-		return
+	if at.Leak, err = f.judge(r, x.begin.Request); err != nil {
+		at.Error = exchange.LeakBlocked
+		refuse(w, http.StatusNotFound, "not found: "+err.Error())
+		return res
 	}
 
 	early := &earlyHints{w: w, none: !r.ProtoAtLeast(1, 1)}
 	ctx, cancel := context.WithCancelCause(r.Context()) // who leaves, cancels
 	defer cancel(nil)
 	waits := x.phases.Enter(exchange.PhaseUpstream)
-	answer, err := f.transport.Send(f.request(ctx, r, x, at, early))
+	answer, err := f.transport.Send(f.request(ctx, r, at, early))
 	if outbound.Stale(err) && r.Context().Err() == nil {
-		at = f.again(x, at, err)
-		out := f.request(ctx, r, x, at, early)
+		at = f.again(&res, x.waiting, err)
+		out := f.request(ctx, r, at, early)
 		out.Close = true
 		answer, err = f.transport.Send(out)
 	}
 	waits.Leave()
 	early.end()
-	if err != nil {
-		f.unanswered(w, r, x, err)
-		return
+	if err == nil {
+		defer answer.Body.Close()
+		if answer.StatusCode < http.StatusOK { // a switch that nobody asked for, or no status at all
+			err = fmt.Errorf("malformed HTTP status code %d", answer.StatusCode)
+		}
 	}
-	defer answer.Body.Close()
-	if answer.StatusCode < http.StatusOK { // a switch that nobody asked for, or no status at all
-		f.unanswered(w, r, x, fmt.Errorf("malformed HTTP status code %d", answer.StatusCode))
-		return
+	switch {
+	case err == nil:
+	case r.Context().Err() != nil:
+		res.disposition = exchange.ClientGone
+		return res
+	default:
+		at.Error = chain.Word(err)
+		res.word = at.Error
+		f.unanswered(w, res.word)
+		return res
 	}
 	at.FirstByte = f.now().Sub(at.Start)
 	at.Status = answer.StatusCode
-	x.end.Cache.Headers = evidence(answer.Header)
+	res.cache.Headers = evidence(answer.Header)
 
 	trailers := putHeader(w.Header(), answer, r.ProtoMajor)
 	w.WriteHeader(answer.StatusCode)
@@ -116,42 +123,30 @@ func (f *forwarder) serve(w http.ResponseWriter, r *http.Request, x *transfer) {
 	at.BodySize, err = stream(w, &body, answer.ContentLength)
 	reads.Leave()
 	if err != nil {
-		x.end.Disposition, x.end.Error = body.fault(r.Context(), err)
-		at.Error = x.end.Error
-		breakOff(w, r)
+		res.disposition, res.word = body.fault(r.Context(), err)
+		at.Error = res.word
+		return res
 	}
 	trailers.put(w.Header(), answer)
+	return res
 }
 
-// again ends an attempt that failed with err and begins the next, which is the last: it has a connection of its own.
-func (f *forwarder) again(x *transfer, at *exchange.Attempt, err error) *exchange.Attempt {
+// again ends the attempt that failed with err and begins the next, which is the last: it
+// has a connection of its own.
+func (f *forwarder) again(res *result, waiting *session.Waiting, err error) *exchange.Attempt {
+	at := &res.attempts[0]
 	next := *at
 	next.Start, next.Resend, next.Span.SpanID = f.now(), at.Resend+1, session.NewSpanID()
 	at.Duration, at.Error = next.Start.Sub(at.Start), chain.Word(err)
-	x.end.Attempts = append(x.end.Attempts, next)
-	if x.waiting != nil {
-		x.waiting.Resent(next.Span.SpanID)
+	res.attempts = append(res.attempts, next)
+	if waiting != nil {
+		waiting.Resent(next.Span.SpanID)
 	}
-	return &x.end.Attempts[len(x.end.Attempts)-1]
-}
-
-// breakOff ends an answer so that the client sees a broken transfer, never a
-// short success. In HTTP/1.0 the connection's end can be the answer's, so there
-// only a reset tells.
-func breakOff(w http.ResponseWriter, r *http.Request) {
-	if !r.ProtoAtLeast(1, 1) {
-		if conn, _, err := http.NewResponseController(w).Hijack(); err == nil {
-			if tcp, ok := conn.(*net.TCPConn); ok {
-				_ = tcp.SetLinger(0)
-			}
-			_ = conn.Close()
-		}
-	}
-	panic(http.ErrAbortHandler)
+	return &res.attempts[1]
 }
 
 // request returns the request to the upstream.
-func (f *forwarder) request(ctx context.Context, r *http.Request, x *transfer, at *exchange.Attempt, early *earlyHints) *http.Request {
+func (f *forwarder) request(ctx context.Context, r *http.Request, at *exchange.Attempt, early *earlyHints) *http.Request {
 	ctx = httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{Got1xxResponse: early.pass})
 	out := (&http.Request{
 		Method: r.Method, URL: f.target(r), Host: f.upstream.Host,
@@ -179,13 +174,7 @@ func (f *forwarder) request(ctx context.Context, r *http.Request, x *transfer, a
 
 // unanswered answers for an upstream that didn't: 504 for a time-out, else 502,
 // never 404, which would send the go command to the next proxy.
-func (f *forwarder) unanswered(w http.ResponseWriter, r *http.Request, x *transfer, err error) {
-	if r.Context().Err() != nil {
-		x.end.Disposition = exchange.ClientGone
-		panic(http.ErrAbortHandler)
-	}
-	word := chain.Word(err)
-	x.end.Attempts[len(x.end.Attempts)-1].Error, x.end.Error = word, word
+func (f *forwarder) unanswered(w http.ResponseWriter, word string) {
 	status := http.StatusBadGateway
 	if word == cache.ErrorTimeout {
 		status = http.StatusGatewayTimeout

@@ -34,26 +34,31 @@ type recorder interface {
 	Now() exchange.Time
 }
 
-// backend answers requests. It fills what only it knows of the end: attempts,
-// evidence, disposition and error word. It may panic with
-// [http.ErrAbortHandler] to break the answer off, after it filled the end.
+// backend answers requests.
 type backend interface {
-	serve(w http.ResponseWriter, r *http.Request, x *transfer)
+	// serve answers r, unless its result's disposition is that the answer couldn't be
+	// ended: then who calls breaks it off.
+	serve(w http.ResponseWriter, r *http.Request, x *transfer) result
 	close()
 }
 
-// transfer is one exchange on its way through.
+// transfer is one exchange on its way through, as a backend is handed it.
 type transfer struct {
-	begin   exchange.Begin
-	end     exchange.End
-	request goproxy.Request
+	begin exchange.Begin
 	// hop is the id of the span of the first attempt.
 	hop    exchange.SpanID
 	phases phase.Clock
-	// session is where the request's end has to be noted.
-	session session.Use
 	// waiting is the request among those in flight; nil: there is no egress.
 	waiting *session.Waiting
+}
+
+// captured is an exchange with what only the handler knows of it.
+type captured struct {
+	transfer
+	// session is where the request's end has to be noted.
+	session session.Use
+	writer  recordingWriter
+	end     exchange.End
 }
 
 // handler is that of a listener: it captures each exchange and leaves the
@@ -81,67 +86,76 @@ func (in *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		panic(http.ErrAbortHandler)
 	}
 	defer in.gate.RUnlock()
-	x := &transfer{request: goproxy.Parse(r.URL.Path), hop: session.NewSpanID()}
+	x := &captured{transfer: transfer{hop: session.NewSpanID()}}
+	in.begin(x, w, r)
+	res := broken // unless the backend returns
+	defer func() { in.finish(x, &res) }()
+	res = in.answer(x, r)
+	if res.breaksOff() {
+		breakOff(&x.writer, r)
+	}
+}
+
+// begin records that r arrived, which w answers.
+func (in *handler) begin(x *captured, w http.ResponseWriter, r *http.Request) {
 	now := in.recorder.Now
 	x.phases.Start(now)
 	in.fill(x, r, answering(r.Context()))
 	in.recorder.Begin(&x.begin)
 	x.phases.Spent(exchange.PhaseJournal, x.begin.Time)
-	rec := &recordingWriter{
+	x.writer = recordingWriter{
 		ResponseWriter: w, now: now, phases: &x.phases, patience: in.patience,
-		keep: keeps(x.request), head: r.Method == http.MethodHead, streams: r.ProtoMajor >= 2,
+		keep: keeps(x.begin.Request), head: r.Method == http.MethodHead, streams: r.ProtoMajor >= 2,
 	}
 	if in.inFlight != nil && in.side == exchange.Ingress {
-		x.waiting = in.inFlight.Begin(x.begin.Span, x.begin.Session, x.request, x.hop)
-		rec.answered = x.waiting.Answered
-		defer x.waiting.Answered()
+		x.waiting = in.inFlight.Begin(x.begin.Span, x.begin.Session, x.begin.Request, x.hop)
+		x.writer.answered = x.waiting.Answered
 	}
-	returned := false
-	defer func() {
-		if !returned && x.end.Disposition == exchange.Complete { // a panic that is no breaking off
-			x.end.Disposition, x.end.Error = exchange.UpstreamBroke, "_OTHER"
-		}
-		x.end.Status, x.end.FirstByte, x.end.BodySize, x.end.Answer = rec.status, rec.firstByte, rec.size, withoutSecrets(rec.answer)
-		if x.end.Disposition == exchange.Complete && rec.err != nil {
-			x.end.Disposition = exchange.ClientGone
-		}
-		if x.end.Disposition == exchange.ClientGone && rec.status/100 == 4 && rec.firstByte != 0 {
-			x.end.Disposition = exchange.Complete // the status is the answer: the go command leaves the text unread
-		}
-		if x.end.Disposition == exchange.ClientGone && in.cutOff.Load() {
-			x.end.Disposition = exchange.Interrupted
-		}
-		noteLeak(&x.end)
-		if x.end.Disposition == exchange.UpstreamBroke || x.end.Disposition == exchange.Interrupted {
-			x.session.Broke()
-		} else if rec.status >= http.StatusBadRequest {
-			x.session.Failed()
-		}
-		x.session.Done(in.recorder.Now())
-		x.end.Phases = x.phases.Parts()
-		in.recorder.End(&x.begin, &x.end)
-	}()
+}
+
+// answer lets the backend answer r, if it is one to answer.
+func (in *handler) answer(x *captured, r *http.Request) (res result) {
 	if status, text := in.refusal(r); status != 0 {
-		x.end.Disposition = exchange.Refused
-		frontdoor.LeaveBody(rec, r)
-		refuse(rec, status, text)
-		rec.finish()
-		returned = true
-		return
+		frontdoor.LeaveBody(&x.writer, r)
+		refuse(&x.writer, status, text)
+		res.disposition = exchange.Refused
+	} else {
+		res = in.backend.serve(&x.writer, r, &x.transfer)
 	}
-	in.backend.serve(rec, r, x)
-	returned = true
-	if x.end.Disposition == exchange.Complete {
-		rec.finish()
+	if !res.breaksOff() {
+		x.writer.finish()
+	}
+	return res
+}
+
+// finish records how it ended.
+func (in *handler) finish(x *captured, res *result) {
+	w := &x.writer
+	x.end = exchange.End{
+		Status: w.status, FirstByte: w.firstByte, BodySize: w.size, Answer: withoutSecrets(w.answer),
+		Disposition: disposition(res, w, in.cutOff.Load()), Error: res.word,
+		Cache: res.cache, Cause: res.cause, Attempts: res.attempts, Leak: leaked(res.attempts),
+	}
+	switch {
+	case x.end.Disposition == exchange.UpstreamBroke, x.end.Disposition == exchange.Interrupted:
+		x.session.Broke()
+	case w.status >= http.StatusBadRequest:
+		x.session.Failed()
+	}
+	x.session.Done(in.recorder.Now())
+	x.end.Phases = x.phases.Parts()
+	in.recorder.End(&x.begin, &x.end)
+	if x.waiting != nil {
+		x.waiting.Answered()
 	}
 }
 
 // fill notes what is known of r when it arrives on the connection.
-func (in *handler) fill(x *transfer, r *http.Request, c *connection) {
+func (in *handler) fill(x *captured, r *http.Request, c *connection) {
 	b := &x.begin
 	b.Side = in.side
 	b.Method = r.Method
-	b.Path, b.Request = redact.Path(r.URL.Path), x.request
+	b.Path, b.Request = redact.Path(r.URL.Path), goproxy.Parse(r.URL.Path)
 	b.Scheme = scheme(r)
 	b.ServerAddress, b.ServerPort = hostPort(r.Host, r.TLS)
 	b.Protocol = protocol(r)
@@ -157,15 +171,15 @@ func (in *handler) fill(x *transfer, r *http.Request, c *connection) {
 	b.CI = job(r.Header)
 	remote := in.propagator.extract(r.Context(), r.Header)
 	if in.side == exchange.Ingress {
-		if x.request.Operation == goproxy.Other && remote.IsZero() {
+		if b.Request.Operation == goproxy.Other && remote.IsZero() {
 			b.Span = session.Continue(remote) // a probe, a browser: nothing that the go command asks
 			return
 		}
-		key.Request, key.Job = x.request, b.CI.Key()
+		key.Request, key.Job = b.Request, b.CI.Key()
 		b.Span, b.Session, x.session = in.sessions.Choose(in.recorder.Now(), key, remote)
 		return
 	}
-	cause := in.inFlight.Cause(r.RemoteAddr, remote, x.request)
+	cause := in.inFlight.Cause(r.RemoteAddr, remote, b.Request)
 	b.Span, b.Session, b.Cause = session.Under(cause, remote)
 	b.Candidates = cause.Candidates
 }

@@ -11,7 +11,6 @@ import (
 	"net/url"
 
 	"github.com/modtap/modtap/internal/chain"
-	"github.com/modtap/modtap/internal/exchange"
 	"github.com/modtap/modtap/internal/goproxy"
 	"github.com/modtap/modtap/internal/leak"
 )
@@ -76,26 +75,6 @@ func (f *forwarder) judge(r *http.Request, req goproxy.Request) (pattern string,
 		s.Request = req
 	}
 	return f.guard.Judge(s)
-}
-
-// blocked answers for a request that the guard kept back.
-func (f *forwarder) blocked(w http.ResponseWriter, x *transfer, err error) {
-	x.end.Attempts[0].Error = exchange.LeakBlocked
-	refuse(w, http.StatusNotFound, "not found: "+err.Error())
-}
-
-// noteLeak notes whether the attempts of an exchange told the public of a private
-// module. Where the answer is that nothing was sent, Modtap itself declined.
-func noteLeak(e *exchange.End) {
-	for i := range e.Attempts {
-		a := &e.Attempts[i]
-		if a.Leak != "" && a.Error != exchange.CircuitOpen && e.Leak == "" {
-			e.Leak = a.Leak
-		}
-		if a.Error == exchange.LeakBlocked && e.Status == http.StatusNotFound && e.Disposition == exchange.Complete {
-			e.Disposition = exchange.Refused
-		}
-	}
 }
 
 func (c *Config) validateLeaks() error {

@@ -23,7 +23,7 @@ import (
 // serveOnce lets a real server answer one request for target with handler.
 func serveOnce(t *testing.T, protocol, method, target string, handler func(w http.ResponseWriter)) (status int, body string, end exchange.End) {
 	t.Helper()
-	in, kept := newIngress(t, func(w http.ResponseWriter, _ *http.Request, _ *transfer) { handler(w) })
+	in, kept := newIngress(t, func(w http.ResponseWriter, _ *http.Request) { handler(w) })
 	server := httptest.NewUnstartedServer(in)
 	if server.EnableHTTP2 = protocol == "HTTP/2.0"; server.EnableHTTP2 {
 		server.StartTLS()
@@ -121,7 +121,7 @@ func TestWriteThatFailsIsAClientThatLeft(t *testing.T) {
 		"flush": func(w http.ResponseWriter) { w.(http.Flusher).Flush() },
 	} {
 		t.Run(name, func(t *testing.T) {
-			in, kept := newIngress(t, func(w http.ResponseWriter, _ *http.Request, _ *transfer) { write(w) })
+			in, kept := newIngress(t, func(w http.ResponseWriter, _ *http.Request) { write(w) })
 			in.ServeHTTP(failing{httptest.NewRecorder()}, httptest.NewRequestWithContext(context.Background(), http.MethodGet, zip, http.NoBody))
 			assert.Equal(t, exchange.ClientGone, kept.ends[0].Disposition)
 			assert.LessOrEqual(t, kept.ends[0].BodySize, int64(2))

@@ -4,10 +4,11 @@
 package embedded
 
 import (
-	"context"
 	"net/http"
 
+	"github.com/modtap/modtap/internal/chain"
 	"github.com/modtap/modtap/internal/exchange"
+	protocol "github.com/modtap/modtap/internal/goproxy"
 	"github.com/modtap/modtap/internal/phase"
 )
 
@@ -18,25 +19,26 @@ const (
 	missExpired = "expired" // it is older than the TTL
 )
 
-// Account is what the proxy tells about one request. The caller puts it into the
-// request's context and reads it when ServeHTTP has returned.
-type Account struct {
-	// Span is the request's server span, set by the caller.
+// Caller is the exchange for which a request is served.
+type Caller struct {
+	// Request is what the request's path asks for.
+	Request protocol.Request
+	// Span is the server span of the exchange.
 	Span exchange.Span
 	// Inject gives an upstream attempt its client span and adds the headers that
-	// carry it; see [github.com/modtap/modtap/internal/chain.Trail]. It is called
-	// concurrently, also for requests that come to wait for this one's fetch, but
-	// never after ServeHTTP has returned, and must not block. Set by the caller;
-	// nil: nothing is added.
+	// carry it; see [chain.Ledger]. It is called concurrently, also for callers that
+	// come to wait for this one's fetch, but never after Serve has returned, and must
+	// not block. Nil: nothing is added.
 	Inject func(h http.Header) exchange.Span
-
 	// Phases measures what the request's time goes by with, that of a fetch which it
-	// starts included, even if that goes on without it. Set by the caller; nil: nothing
-	// is measured.
+	// starts included, even if that goes on without it. Nil: nothing is measured.
 	Phases *phase.Clock
+}
 
-	// Result is what the cache did. Empty where nothing was looked up: a method or
-	// a path that isn't the protocol's.
+// Account is what the proxy tells about one request that it has served.
+type Account struct {
+	// Result is what the cache did. Empty where nothing was looked up: a path that
+	// isn't the protocol's.
 	Result exchange.CacheResult
 	// MissReason says why Result is a miss.
 	MissReason string
@@ -51,35 +53,27 @@ type Account struct {
 	Error string
 }
 
-type accountKey struct{}
-
-// NewContext returns a context that carries a.
-func NewContext(ctx context.Context, a *Account) context.Context {
-	return context.WithValue(ctx, accountKey{}, a)
-}
-
-// accountOf returns the account of ctx, or one that nobody reads.
-func accountOf(ctx context.Context) *Account {
-	if a, ok := ctx.Value(accountKey{}).(*Account); ok {
-		return a
-	}
-	return new(Account)
+// visit is one request being served. What is noted in it is its own: of others' only
+// flights does so, while they wait.
+type visit struct {
+	Caller
+	Account
 }
 
 // leave calls what gives a file back when the request is over. To close one may take as
 // long as to read it, on a disk behind a network, and others may wait for the room.
-func (a *Account) leave(release func()) {
-	defer a.Phases.Enter(exchange.PhaseCache).Leave()
+func (v *visit) leave(release func()) {
+	defer v.Phases.Enter(exchange.PhaseCache).Leave()
 	release()
 }
 
-// inject gives an attempt its span; see Inject.
-func (a *Account) inject(h http.Header) exchange.Span {
-	if a.Inject == nil {
+// inject gives an attempt its span; see [Caller.Inject].
+func (v *visit) inject(h http.Header) exchange.Span {
+	if v.Inject == nil {
 		return exchange.Span{}
 	}
-	return a.Inject(h)
+	return v.Inject(h)
 }
 
-// take adds attempts.
-func (a *Account) take(attempts []exchange.Attempt) { a.Attempts = append(a.Attempts, attempts...) }
+// take adds the attempts of l that aren't accounted for yet.
+func (v *visit) take(l *chain.Ledger) { v.Attempts = append(v.Attempts, l.Take()...) }

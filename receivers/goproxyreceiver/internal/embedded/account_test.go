@@ -18,11 +18,11 @@ func TestGivingBackIsExplained(t *testing.T) {
 	now := exchange.Time(1)
 	var clock phase.Clock
 	clock.Start(func() exchange.Time { return now })
-	a := &Account{Phases: &clock}
+	v := &visit{Caller: Caller{Phases: &clock}}
 	func() {
-		defer a.leave(func() { now += 70 })
+		defer v.leave(func() { now += 70 })
 		now += 5
 	}()
 	assert.EqualValues(t, 70, clock.Parts()[exchange.PhaseCache].Duration)
-	assert.NotPanics(t, func() { new(Account).leave(func() {}) }, "where nothing is measured")
+	assert.NotPanics(t, func() { new(visit).leave(func() {}) }, "where nothing is measured")
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/modtap/modtap/internal/exchange"
+	protocol "github.com/modtap/modtap/internal/goproxy"
 )
 
 func BenchmarkHit(b *testing.B) {
@@ -21,9 +22,8 @@ func BenchmarkHit(b *testing.B) {
 	r := httptest.NewRequestWithContext(b.Context(), http.MethodGet, "/"+stem+".info", nil)
 	b.ReportAllocs()
 	for b.Loop() {
-		var a Account
 		w := httptest.NewRecorder()
-		p.ServeHTTP(w, r.WithContext(NewContext(r.Context(), &a)))
+		a := p.Serve(w, r, Caller{Request: protocol.Parse(r.URL.Path)})
 		if w.Code != http.StatusOK || a.Result != exchange.Hit {
 			b.Fatal(w.Code, a.Result)
 		}

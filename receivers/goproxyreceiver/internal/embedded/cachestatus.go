@@ -22,13 +22,13 @@ var members = map[exchange.CacheResult]string{
 
 // tellCacheStatus adds our member to the answer that follows, which was stored at
 // stored, if that matters. A list that was asked again after its TTL was stale, not missing.
-func (p *Proxy) tellCacheStatus(w http.ResponseWriter, a *Account, stored time.Time) {
-	member := members[a.Result]
+func (p *Proxy) tellCacheStatus(w http.ResponseWriter, v *visit, stored time.Time) {
+	member := members[v.Result]
 	switch {
-	case a.Result == exchange.Stale: // its freshness ended that many seconds ago
+	case v.Result == exchange.Stale: // its freshness ended that many seconds ago
 		left := min(p.listTTL-time.Since(stored), -time.Second)
 		member = "modtap; hit; ttl=" + strconv.FormatInt(int64(left/time.Second), 10)
-	case a.MissReason == missExpired:
+	case v.MissReason == missExpired:
 		member = "modtap; fwd=stale; stored"
 	}
 	if member != "" {

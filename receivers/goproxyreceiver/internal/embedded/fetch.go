@@ -42,10 +42,10 @@ func badResponse(format string, args ...any) *rejection {
 // fetch brings one file into the cache, and with it the files of the same version
 // that a fetch from version control brings along. Where the cache's disk is full
 // it is fetched once more, to be served from elsewhere.
-func (p *Proxy) fetch(ctx context.Context, req protocol.Request) error {
-	err := p.fetchOnce(ctx, req)
+func (p *Proxy) fetch(ctx context.Context, l *chain.Ledger, req protocol.Request) error {
+	err := p.fetchOnce(ctx, l, req)
 	if err != nil && p.divert(ctx, err) {
-		err = p.fetchOnce(ctx, req)
+		err = p.fetchOnce(ctx, l, req)
 	}
 	return err
 }
@@ -55,7 +55,7 @@ func (p *Proxy) divert(ctx context.Context, err error) bool {
 	return p.cache.Divert(err)
 }
 
-func (p *Proxy) fetchOnce(ctx context.Context, req protocol.Request) error {
+func (p *Proxy) fetchOnce(ctx context.Context, l *chain.Ledger, req protocol.Request) error {
 	var drafts []*draft
 	name, clock := req.File(), phase.FromContext(ctx)
 	discard := func() {
@@ -68,7 +68,7 @@ func (p *Proxy) fetchOnce(ctx context.Context, req protocol.Request) error {
 	}
 	defer func() { discard() }()
 
-	err := p.chain.Do(ctx, chain.Request{Request: req}, func(a *chain.Answer) error {
+	err := p.chain.Do(ctx, chain.Request{Request: req, Ledger: l}, func(a *chain.Answer) error {
 		discard() // What an earlier element left unfinished.
 		take := func(name string, content io.Reader) error {
 			defer clock.Enter(exchange.PhaseStore).Leave()
@@ -105,7 +105,7 @@ func (p *Proxy) fetchOnce(ctx context.Context, req protocol.Request) error {
 	if err != nil {
 		return err
 	}
-	if err := p.verify(ctx, drafts, module.Version{Path: req.Module, Version: req.Version}); err != nil {
+	if err := p.verify(ctx, l, drafts, module.Version{Path: req.Module, Version: req.Version}); err != nil {
 		return err
 	}
 	defer clock.Enter(exchange.PhaseStore).Leave()
@@ -133,12 +133,12 @@ func (d *draft) Write(p []byte) (int, error) {
 }
 
 // verify returns nil if all drafts, files of m, are what they should be.
-func (p *Proxy) verify(ctx context.Context, drafts []*draft, m module.Version) error {
+func (p *Proxy) verify(ctx context.Context, l *chain.Ledger, drafts []*draft, m module.Version) error {
 	defer phase.FromContext(ctx).Enter(exchange.PhaseVerify).Leave()
 	for _, d := range drafts {
 		h1, err := check(ctx, d, m)
 		if err == nil && h1 != "" {
-			err = p.verifier.verify(ctx, d.Name(), m, h1)
+			err = p.verifier.verify(ctx, l, d.Name(), m, h1)
 		}
 		if err != nil {
 			return err
@@ -199,11 +199,11 @@ func checkInfoFile(d *draft, req protocol.Request) error {
 // refresh asks for a list, latest or query and keeps the answer as it is, Origin
 // included. It returns the answer if that isn't kept: it is empty, or there is no
 // room for it.
-func (p *Proxy) refresh(ctx context.Context, req protocol.Request) (*inMemory, error) {
+func (p *Proxy) refresh(ctx context.Context, l *chain.Ledger, req protocol.Request) (*inMemory, error) {
 	var got content
 	defer got.done()
 	clock := phase.FromContext(ctx)
-	err := p.chain.Do(ctx, chain.Request{Request: req}, func(a *chain.Answer) error {
+	err := p.chain.Do(ctx, chain.Request{Request: req, Ledger: l}, func(a *chain.Answer) error {
 		if err := got.read(ctx, a, req.Operation); err != nil {
 			return err
 		}

@@ -31,13 +31,16 @@ type flights struct {
 	closed bool
 }
 
+// fetch brings what is waited for, and accounts for its attempts in l.
+type fetch func(ctx context.Context, l *chain.Ledger) error
+
 // flight is one fetch. Its fields are guarded by flights.mu, err by done.
 type flight struct {
 	cancel  context.CancelFunc
-	trail   chain.Trail
-	starter *Account   // Whose span is the cause of the others' waiting.
-	waiters []*Account // By arrival.
-	last    *Account   // Who left last and waits for the end.
+	ledger  chain.Ledger
+	starter *visit   // Whose span is the cause of the others' waiting.
+	waiters []*visit // By arrival.
+	last    *visit   // Who left last and waits for the end.
 	over    bool
 	woken   phase.Running // Of the one who started it, from over on until it goes on.
 	done    chan struct{}
@@ -61,57 +64,57 @@ func (g *flights) close() {
 // wait returns when the file name is there: at once if it already was, else at
 // the end of the fetch that it starts or joins. The error is the fetch's, or
 // ctx's if the client left first.
-func (g *flights) wait(ctx context.Context, name string, a *Account, present func() bool, fetch func(context.Context) error) error {
-	turn := a.Phases.Enter(exchange.PhaseQueue) // whoever has the lock may be looking at a slow disk
+func (g *flights) wait(ctx context.Context, name string, v *visit, present func() bool, bring fetch) error {
+	turn := v.Phases.Enter(exchange.PhaseQueue) // whoever has the lock may be looking at a slow disk
 	g.mu.Lock()
 	turn.Leave()
 	f := g.byName[name]
 	switch {
 	case f != nil:
-		a.Result, a.Cause = exchange.Coalesced, f.starter.Span
-		defer a.Phases.Enter(exchange.PhaseCoalesced).Leave()
-		f.waiters = append(f.waiters, a)
+		v.Result, v.Cause = exchange.Coalesced, f.starter.Span
+		defer v.Phases.Enter(exchange.PhaseCoalesced).Leave()
+		f.waiters = append(f.waiters, v)
 	case present():
 		g.mu.Unlock()
-		a.Result = exchange.Hit
+		v.Result = exchange.Hit
 		return nil
 	case g.closed:
 		g.mu.Unlock()
 		return errClosed
 	default:
-		look := a.Phases.Enter(exchange.PhaseCache)
-		a.Result, a.MissReason = exchange.Miss, g.reason(name)
+		look := v.Phases.Enter(exchange.PhaseCache)
+		v.Result, v.MissReason = exchange.Miss, g.reason(name)
 		look.Leave()
-		f = g.start(name, a, fetch) //nolint:contextcheck // A fetch outlives the request that starts it.
+		f = g.start(name, v, bring) //nolint:contextcheck // A fetch outlives the request that starts it.
 	}
 	g.mu.Unlock()
 
 	select {
 	case <-f.done:
-		f.wake(a)
+		f.wake(v)
 		return f.err
 	case <-ctx.Done():
-		return g.leave(ctx, name, f, a)
+		return g.leave(ctx, name, f, v)
 	}
 }
 
 // start begins a fetch; g.mu is held.
-func (g *flights) start(name string, a *Account, fetch func(context.Context) error) *flight {
+func (g *flights) start(name string, v *visit, bring fetch) *flight {
 	ctx, cancel := context.WithCancel(g.ctx)
-	f := &flight{cancel: cancel, starter: a, waiters: []*Account{a}, done: make(chan struct{})}
-	f.trail.Inject = func(h http.Header) exchange.Span { return g.inject(f, h) }
+	f := &flight{cancel: cancel, starter: v, waiters: []*visit{v}, done: make(chan struct{})}
+	f.ledger.Inject = func(h http.Header) exchange.Span { return g.inject(f, h) }
 	g.byName[name] = f
-	turn := a.Phases.Enter(exchange.PhaseQueue) // A processor may be far away.
+	turn := v.Phases.Enter(exchange.PhaseQueue) // A processor may be far away.
 	g.wg.Go(func() {
 		defer cancel()
 		turn.Leave()
-		err := fetch(phase.NewContext(chain.NewContext(ctx, &f.trail), a.Phases))
+		err := bring(phase.NewContext(ctx, v.Phases), &f.ledger)
 
 		g.mu.Lock()
-		f.over, f.err, f.woken = true, err, a.Phases.Enter(exchange.PhaseQueue)
+		f.over, f.err, f.woken = true, err, v.Phases.Enter(exchange.PhaseQueue)
 		g.forget(name, f)
 		if len(f.waiters) > 0 {
-			f.waiters[0].take(f.trail.Take())
+			f.waiters[0].take(&f.ledger)
 		}
 		g.mu.Unlock()
 		close(f.done)
@@ -120,8 +123,8 @@ func (g *flights) start(name string, a *Account, fetch func(context.Context) err
 }
 
 // wake ends the wait of who started f for its own turn, once f is over.
-func (f *flight) wake(a *Account) {
-	if f.starter == a {
+func (f *flight) wake(v *visit) {
+	if f.starter == v {
 		f.woken.Leave()
 	}
 }
@@ -144,30 +147,30 @@ func (g *flights) inject(f *flight, h http.Header) exchange.Span {
 	return f.waiters[0].inject(h)
 }
 
-// leave takes a out of f. The oldest takes along what has ended so far; the last
+// leave takes v out of f. The oldest takes along what has ended so far; the last
 // one cancels the fetch and waits for its end, to account for what was running.
-func (g *flights) leave(ctx context.Context, name string, f *flight, a *Account) error {
+func (g *flights) leave(ctx context.Context, name string, f *flight, v *visit) error {
 	g.mu.Lock()
 	if f.over {
 		g.mu.Unlock()
-		f.wake(a)
+		f.wake(v)
 		return f.err
 	}
-	i := slices.Index(f.waiters, a)
+	i := slices.Index(f.waiters, v)
 	if i == 0 {
-		a.take(f.trail.Take())
+		v.take(&f.ledger)
 	}
 	f.waiters = slices.Delete(f.waiters, i, i+1)
 	last := len(f.waiters) == 0
 	if last {
-		f.last = a
+		f.last = v
 		g.forget(name, f)
 		f.cancel()
 	}
 	g.mu.Unlock()
 	if last {
 		<-f.done
-		a.take(f.trail.Take())
+		v.take(&f.ledger)
 	}
 	return ctx.Err()
 }

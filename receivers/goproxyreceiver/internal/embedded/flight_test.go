@@ -106,7 +106,7 @@ func TestManyForOne(t *testing.T) {
 	assert.Len(t, u.paths(), 1)
 
 	g.served.Wait()
-	var leader *Account
+	var leader *account
 	results := make(map[exchange.CacheResult]int)
 	attempts := 0
 	for _, a := range g.accounts {

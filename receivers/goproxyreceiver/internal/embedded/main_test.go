@@ -27,6 +27,7 @@ import (
 	"github.com/modtap/modtap/internal/cache"
 	"github.com/modtap/modtap/internal/chain"
 	"github.com/modtap/modtap/internal/exchange"
+	protocol "github.com/modtap/modtap/internal/goproxy"
 	"github.com/modtap/modtap/internal/phase"
 )
 
@@ -164,6 +165,12 @@ func (u *upstream) withSumDB(t *testing.T, lie string) string {
 	return key
 }
 
+// account is that of one request of a rig, complete once it is served.
+type account struct {
+	Caller
+	Account
+}
+
 // rig is a proxy with a server before it.
 type rig struct {
 	*httptest.Server
@@ -171,7 +178,7 @@ type rig struct {
 	dir   string
 
 	mu       sync.Mutex
-	accounts []*Account
+	accounts []*account
 	served   sync.WaitGroup
 	spans    byte
 }
@@ -207,7 +214,9 @@ func (g *rig) serve(w http.ResponseWriter, r *http.Request) {
 	defer g.served.Done()
 	g.mu.Lock()
 	n := byte(len(g.accounts) + 1)
-	a := &Account{Span: exchange.Span{TraceID: exchange.TraceID{n}, SpanID: exchange.SpanID{n}}, Phases: new(phase.Clock)}
+	a := &account{Caller: Caller{
+		Request: protocol.Parse(r.URL.Path), Span: exchange.Span{TraceID: exchange.TraceID{n}, SpanID: exchange.SpanID{n}}, Phases: new(phase.Clock),
+	}}
 	a.Phases.Start(func() exchange.Time { return exchange.Time(time.Now().UnixNano()) })
 	a.Inject = func(h http.Header) exchange.Span {
 		g.mu.Lock()
@@ -218,7 +227,7 @@ func (g *rig) serve(w http.ResponseWriter, r *http.Request) {
 	}
 	g.accounts = append(g.accounts, a)
 	g.mu.Unlock()
-	g.proxy.ServeHTTP(w, r.WithContext(NewContext(r.Context(), a)))
+	a.Account = g.proxy.Serve(w, r, a.Caller)
 }
 
 type answer struct {
@@ -260,7 +269,7 @@ func cacheStatus(h http.Header) exchange.CacheResult {
 }
 
 // last is the account of the latest request, when it is over.
-func (g *rig) last() *Account {
+func (g *rig) last() *account {
 	g.served.Wait()
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -281,7 +290,7 @@ func (g *rig) cached(t *testing.T) (names []string) {
 	return names
 }
 
-func assertAccount(t *testing.T, a *Account, result exchange.CacheResult, attempts int) {
+func assertAccount(t *testing.T, a *account, result exchange.CacheResult, attempts int) {
 	t.Helper()
 	assert.Equal(t, result, a.Result)
 	assert.Equal(t, result == exchange.Miss, a.MissReason == "cold", a.MissReason)

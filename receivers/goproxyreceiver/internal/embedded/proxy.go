@@ -82,8 +82,6 @@ type Proxy struct {
 	logger   *zap.Logger
 }
 
-var _ http.Handler = (*Proxy)(nil)
-
 // New opens the cache and reads the environment. ctx bounds that only.
 func New(ctx context.Context, s Settings) (*Proxy, error) {
 	p := &Proxy{listTTL: s.ListTTL, logger: s.Logger, empty: newEmpties()}
@@ -213,16 +211,11 @@ func (p *Proxy) Hosts() []chain.Host { return p.chain.Hosts() }
 // Usage is what the cache holds; see [modcache.Cache.Usage].
 func (p *Proxy) Usage() (modcache.Usage, bool) { return p.cache.Usage() }
 
-// ServeHTTP implements [http.Handler]. A path prefix before the module path is
+// Serve answers r, a GET or HEAD, for c. A path prefix before the module path is
 // ignored. If the client has left while its file was fetched nothing is written.
-func (p *Proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	a := accountOf(r.Context())
-	if r.Method != http.MethodGet && r.Method != http.MethodHead {
-		w.Header().Set("Allow", "GET, HEAD")
-		writeText(w, r, http.StatusMethodNotAllowed, "method not allowed")
-		return
-	}
-	req := protocol.Parse(r.URL.Path)
+func (p *Proxy) Serve(w http.ResponseWriter, r *http.Request, c Caller) Account {
+	v := &visit{Caller: c}
+	req := c.Request
 	if req.Operation != protocol.SumDB && !modcache.ValidName(req.File()) {
 		req.Operation = protocol.Other // Among others a query as long as no version is.
 	}
@@ -230,16 +223,17 @@ func (p *Proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case protocol.Info, protocol.Mod, protocol.Zip:
 		if err := module.Check(req.Module, req.Version); err != nil {
 			writeText(w, r, http.StatusNotFound, fmt.Sprintf("not found: %v", err))
-			return
+			break
 		}
-		p.serveFile(w, r, req, a)
+		p.serveFile(w, r, req, v)
 	case protocol.List, protocol.Latest, protocol.Query:
-		p.serveAnswer(w, r, req, a)
+		p.serveAnswer(w, r, req, v)
 	case protocol.SumDB:
-		p.serveSumDB(w, r, req, a)
+		p.serveSumDB(w, r, req, v)
 	default:
 		writeText(w, r, http.StatusNotFound, "not found: not a path of the GOPROXY protocol")
 	}
+	return v.Account
 }
 
 // requestFor is r as the handler reads it: without a prefix, and with what is to be

@@ -224,20 +224,11 @@ func TestNextElement(t *testing.T) {
 func TestWhatIsNotServed(t *testing.T) {
 	u := newUpstream(t, 10)
 	g := start(t, u.URL, nil)
-	for _, tt := range []struct {
-		method, path string
-		status       int
-	}{
-		{http.MethodPost, "/" + stem + ".mod", 405},
-		{http.MethodGet, "/", 404},
-		{http.MethodGet, "/favicon.ico", 404},
-		{http.MethodGet, "/example.com/m/@v/v1.0.0.tar", 404},
-		{http.MethodGet, "/example.com/m/@v/master.zip", 404},
-		{http.MethodGet, "/example.com/m/@v/v2.0.0.zip", 404},
-		{http.MethodGet, "/example.com/m/@v/../../../etc/passwd", 404},
+	for _, path := range []string{
+		"/", "/favicon.ico", "/example.com/m/@v/v1.0.0.tar", "/example.com/m/@v/master.zip", "/example.com/m/@v/v2.0.0.zip",
+		"/example.com/m/@v/../../../etc/passwd",
 	} {
-		a := g.do(t, tt.method, tt.path)
-		assert.Equal(t, tt.status, a.StatusCode, tt.path)
+		assert.Equal(t, 404, g.get(t, path).StatusCode, path)
 		assert.Empty(t, g.last().Result)
 	}
 	assert.Empty(t, u.paths())

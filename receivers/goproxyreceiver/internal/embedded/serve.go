@@ -81,50 +81,50 @@ func cacheOnly(r *http.Request) bool {
 var errNotCached = &rejection{status: http.StatusNotFound, text: "not found: temporarily unavailable"}
 
 // serveFile serves an .info, .mod or .zip, which never change.
-func (p *Proxy) serveFile(w http.ResponseWriter, r *http.Request, req protocol.Request, a *Account) {
+func (p *Proxy) serveFile(w http.ResponseWriter, r *http.Request, req protocol.Request, v *visit) {
 	name := req.File()
-	f, err := p.openWhole(req, a)
+	f, err := p.openWhole(req, v)
 	switch {
 	case err == nil:
-		a.Result = exchange.Hit
+		v.Result = exchange.Hit
 	case errors.Is(err, fs.ErrNotExist) && cacheOnly(r):
-		a.Result, a.MissReason = exchange.Miss, p.whyMissing(name, a)
+		v.Result, v.MissReason = exchange.Miss, p.whyMissing(name, v)
 		err = errNotCached
 	case errors.Is(err, fs.ErrNotExist):
-		defer a.leave(p.cache.Pin(name))
-		err = p.flights.wait(r.Context(), name, a,
-			func() bool { return p.has(name, a) },
-			func(ctx context.Context) error { return p.fetch(ctx, req) })
+		defer v.leave(p.cache.Pin(name))
+		err = p.flights.wait(r.Context(), name, v,
+			func() bool { return p.has(name, v) },
+			func(ctx context.Context, l *chain.Ledger) error { return p.fetch(ctx, l, req) })
 		if err == nil {
-			f, err = p.kept(name, a)
+			f, err = p.kept(name, v)
 		}
 	}
 	if err != nil {
-		p.fail(w, r, a, err)
+		p.fail(w, r, v, err)
 		return
 	}
-	defer a.leave(func() { _ = f.Close() }) // The handler doesn't close what it finds.
-	p.tellCacheStatus(w, a, time.Time{})
-	p.serve(w, r, req, a, f)
+	defer v.leave(func() { _ = f.Close() }) // The handler doesn't close what it finds.
+	p.tellCacheStatus(w, v, time.Time{})
+	p.serve(w, r, req, v, f)
 }
 
 // serve lets the handler answer with content. Reading it is the cache's time, sending
 // it isn't.
-func (p *Proxy) serve(w http.ResponseWriter, r *http.Request, req protocol.Request, a *Account, content io.ReadCloser) {
-	defer a.Phases.Enter(exchange.PhaseCache).Leave()
+func (p *Proxy) serve(w http.ResponseWriter, r *http.Request, req protocol.Request, v *visit, content io.ReadCloser) {
+	defer v.Phases.Enter(exchange.PhaseCache).Leave()
 	p.handler.ServeHTTP(w, requestFor(r, req, content))
 }
 
 // kept opens a stored file.
-func (p *Proxy) kept(name string, a *Account) (*modcache.File, error) {
-	defer a.Phases.Enter(exchange.PhaseCache).Leave()
+func (p *Proxy) kept(name string, v *visit) (*modcache.File, error) {
+	defer v.Phases.Enter(exchange.PhaseCache).Leave()
 	return p.cache.Open(name)
 }
 
 // openWhole opens a stored file. One that the disk has broken since, as its end
 // shows, is removed and as good as none.
-func (p *Proxy) openWhole(req protocol.Request, a *Account) (*modcache.File, error) {
-	defer a.Phases.Enter(exchange.PhaseCache).Leave()
+func (p *Proxy) openWhole(req protocol.Request, v *visit) (*modcache.File, error) {
+	defer v.Phases.Enter(exchange.PhaseCache).Leave()
 	f, err := p.cache.Open(req.File())
 	if err != nil || req.Operation != protocol.Zip || wholeZip(f, f.Size()) {
 		return f, err
@@ -135,8 +135,8 @@ func (p *Proxy) openWhole(req protocol.Request, a *Account) (*modcache.File, err
 	return nil, fs.ErrNotExist
 }
 
-func (p *Proxy) has(name string, a *Account) bool {
-	defer a.Phases.Enter(exchange.PhaseCache).Leave()
+func (p *Proxy) has(name string, v *visit) bool {
+	defer v.Phases.Enter(exchange.PhaseCache).Leave()
 	return p.cache.Has(name)
 }
 
@@ -148,14 +148,14 @@ func (p *Proxy) missReason(name string) string {
 	return missCold
 }
 
-func (p *Proxy) whyMissing(name string, a *Account) string {
-	defer a.Phases.Enter(exchange.PhaseCache).Leave()
+func (p *Proxy) whyMissing(name string, v *visit) string {
+	defer v.Phases.Enter(exchange.PhaseCache).Leave()
 	return p.missReason(name)
 }
 
 // lookUp says what the cache knows of an answer that may change.
-func (p *Proxy) lookUp(name string, a *Account) (result exchange.CacheResult, missReason string) {
-	defer a.Phases.Enter(exchange.PhaseCache).Leave()
+func (p *Proxy) lookUp(name string, v *visit) (result exchange.CacheResult, missReason string) {
+	defer v.Phases.Enter(exchange.PhaseCache).Leave()
 	if p.listTTL <= 0 {
 		return exchange.Bypass, ""
 	}
@@ -177,56 +177,56 @@ func (p *Proxy) lookUp(name string, a *Account) (result exchange.CacheResult, mi
 // serveAnswer serves a list, latest or query, which may change: the upstream is
 // asked each time, or after the TTL, and the last answer is kept for when it
 // fails. That nothing is there is an answer too.
-func (p *Proxy) serveAnswer(w http.ResponseWriter, r *http.Request, req protocol.Request, a *Account) {
+func (p *Proxy) serveAnswer(w http.ResponseWriter, r *http.Request, req protocol.Request, v *visit) {
 	name := req.File()
-	defer a.leave(p.cache.Pin(name))
-	a.Result, a.MissReason = p.lookUp(name, a)
+	defer v.leave(p.cache.Pin(name))
+	v.Result, v.MissReason = p.lookUp(name, v)
 	var err error = errNotCached
 	var fresh *inMemory
-	if a.Result != exchange.Hit && !cacheOnly(r) {
-		err = p.follow(r, a, func(ctx context.Context) error {
+	if v.Result != exchange.Hit && !cacheOnly(r) {
+		err = p.follow(r, v, func(ctx context.Context, l *chain.Ledger) error {
 			var err error
-			fresh, err = p.refresh(ctx, req)
+			fresh, err = p.refresh(ctx, l, req)
 			return err
 		})
 	}
 	var e *chain.Error
 	switch {
 	case errors.As(err, &e) && (e.Confirmed || decided(e)) || r.Context().Err() != nil:
-		p.fail(w, r, a, err)
+		p.fail(w, r, v, err)
 	case fresh != nil:
-		p.tellCacheStatus(w, a, time.Time{})
-		p.serve(w, r, req, a, fresh)
+		p.tellCacheStatus(w, v, time.Time{})
+		p.serve(w, r, req, v, fresh)
 	default:
-		p.serveKept(w, r, req, a, err)
+		p.serveKept(w, r, req, v, err)
 	}
 }
 
 // serveKept serves the answer that is kept. err is why it isn't a new one: nil, it
 // is, or errNotCached where only the cache was asked.
-func (p *Proxy) serveKept(w http.ResponseWriter, r *http.Request, req protocol.Request, a *Account, err error) {
+func (p *Proxy) serveKept(w http.ResponseWriter, r *http.Request, req protocol.Request, v *visit, err error) {
 	var content io.ReadCloser = inMemory{new(bytes.Reader)}
 	at, empty := p.empty.get(req.File())
 	if !empty {
-		f, openErr := p.kept(req.File(), a)
+		f, openErr := p.kept(req.File(), v)
 		if openErr != nil {
 			if err == nil {
 				err = openErr
 			}
-			p.fail(w, r, a, err)
+			p.fail(w, r, v, err)
 			return
 		}
-		defer a.leave(func() { _ = f.Close() })
+		defer v.leave(func() { _ = f.Close() })
 		content, at = f, f.ModTime()
 	}
 	switch {
 	case errors.Is(err, errNotCached):
-		a.Result, a.MissReason = exchange.Hit, "" // Only the cache was asked.
+		v.Result, v.MissReason = exchange.Hit, "" // Only the cache was asked.
 	case err != nil:
-		a.Result, a.MissReason, a.Error = exchange.Stale, "", word(err)
+		v.Result, v.MissReason, v.Error = exchange.Stale, "", word(err)
 	}
-	p.tellCacheStatus(w, a, at)
-	p.serve(w, r, req, a, content)
+	p.tellCacheStatus(w, v, at)
+	p.serve(w, r, req, v, content)
 }
 
 // decided reports whether the upstream won't give this answer, to anybody who asks
@@ -236,18 +236,18 @@ func decided(e *chain.Error) bool {
 	return e.Denied() && e.Code != http.StatusTooManyRequests && e.Code != http.StatusUnauthorized
 }
 
-// follow runs fetch for this one request and accounts for its attempts.
-func (p *Proxy) follow(r *http.Request, a *Account, fetch func(context.Context) error) error {
-	trail := &chain.Trail{Inject: a.inject}
-	err := fetch(phase.NewContext(chain.NewContext(r.Context(), trail), a.Phases))
-	a.take(trail.Take())
+// follow runs bring for this one request and accounts for its attempts.
+func (p *Proxy) follow(r *http.Request, v *visit, bring fetch) error {
+	l := &chain.Ledger{Inject: v.Inject}
+	err := bring(phase.NewContext(r.Context(), v.Phases), l)
+	v.take(l)
 	return err
 }
 
 // fail answers with what the chain says. The client's time to ask again is its
 // own: nothing about a failure is to be cached.
-func (p *Proxy) fail(w http.ResponseWriter, r *http.Request, a *Account, err error) {
-	a.Error = word(err)
+func (p *Proxy) fail(w http.ResponseWriter, r *http.Request, v *visit, err error) {
+	v.Error = word(err)
 	if r.Context().Err() != nil {
 		return
 	}

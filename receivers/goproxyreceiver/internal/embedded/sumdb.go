@@ -23,95 +23,95 @@ import (
 // tiles and the records of lookups are kept, once they are verified: a wrong one
 // would be a SECURITY ERROR for every client as long as it is kept. All else is
 // asked for each time, and nothing that a request names makes a folder of its own.
-func (p *Proxy) serveSumDB(w http.ResponseWriter, r *http.Request, req protocol.Request, a *Account) {
+func (p *Proxy) serveSumDB(w http.ResponseWriter, r *http.Request, req protocol.Request, v *visit) {
 	if req.SumDBKind == protocol.SumDBSupported {
-		p.serveSupported(w, r, req, a)
+		p.serveSupported(w, r, req, v)
 		return
 	}
-	v := p.verifier
-	if v.db.key == "" || req.SumDB != v.db.name || req.SumDBKind == protocol.SumDBLatest {
-		p.serveUncached(w, r, req, a)
+	db := p.verifier.db
+	if db.key == "" || req.SumDB != db.name || req.SumDBKind == protocol.SumDBLatest {
+		p.serveUncached(w, r, req, v)
 		return
 	}
-	name := v.db.file(strings.TrimPrefix(req.File(), "sumdb/"))
-	stored, err := p.kept(name, a)
+	name := db.file(strings.TrimPrefix(req.File(), "sumdb/"))
+	stored, err := p.kept(name, v)
 	if err == nil {
-		a.Result = exchange.Hit
+		v.Result = exchange.Hit
 	} else {
-		fetch := func(ctx context.Context) error {
-			_, err := v.lookup(ctx, req.Module, req.Version)
+		fetch := func(ctx context.Context, l *chain.Ledger) error {
+			_, err := p.verifier.lookup(ctx, l, req.Module, req.Version)
 			return err
 		}
 		if req.SumDBKind == protocol.SumDBTile {
-			look := a.Phases.Enter(exchange.PhaseCache)
-			tile, tree, ok := v.verifiable(req)
+			look := v.Phases.Enter(exchange.PhaseCache)
+			tile, tree, ok := p.verifier.verifiable(req)
 			look.Leave()
 			if !ok {
-				p.serveUncached(w, r, req, a)
+				p.serveUncached(w, r, req, v)
 				return
 			}
-			fetch = func(ctx context.Context) error { return v.tile(ctx, tile, tree) }
+			fetch = func(ctx context.Context, l *chain.Ledger) error { return p.verifier.tile(ctx, l, tile, tree) }
 		}
-		defer a.leave(p.cache.Pin(name))
-		err = p.flights.wait(r.Context(), name, a, func() bool { return p.has(name, a) }, fetch)
+		defer v.leave(p.cache.Pin(name))
+		err = p.flights.wait(r.Context(), name, v, func() bool { return p.has(name, v) }, fetch)
 		if err == nil {
-			if stored, err = p.kept(name, a); err != nil {
-				p.serveUncached(w, r, req, a) // There was no room to keep it.
+			if stored, err = p.kept(name, v); err != nil {
+				p.serveUncached(w, r, req, v) // There was no room to keep it.
 				return
 			}
 		}
 	}
 	if err != nil {
-		p.fail(w, r, a, err)
+		p.fail(w, r, v, err)
 		return
 	}
-	defer a.leave(func() { _ = stored.Close() })
+	defer v.leave(func() { _ = stored.Close() })
 	setSumDBHeader(w, req)
 	w.Header().Set("ETag", stored.ETag())
-	p.tellCacheStatus(w, a, stored.ModTime())
-	defer a.Phases.Enter(exchange.PhaseCache).Leave()
+	p.tellCacheStatus(w, v, stored.ModTime())
+	defer v.Phases.Enter(exchange.PhaseCache).Leave()
 	http.ServeContent(w, r, "", stored.ModTime(), stored)
 }
 
-func (p *Proxy) serveSupported(w http.ResponseWriter, r *http.Request, req protocol.Request, a *Account) {
-	a.Result = exchange.Bypass
-	err := p.follow(r, a, func(ctx context.Context) error {
-		known, err := p.chain.SumDBSupported(ctx, req.SumDB)
+func (p *Proxy) serveSupported(w http.ResponseWriter, r *http.Request, req protocol.Request, v *visit) {
+	v.Result = exchange.Bypass
+	err := p.follow(r, v, func(ctx context.Context, l *chain.Ledger) error {
+		known, err := p.chain.SumDBSupported(ctx, chain.Request{Request: req, Ledger: l})
 		if known {
-			a.Result = exchange.Hit
+			v.Result = exchange.Hit
 		}
 		return err
 	})
 	if err != nil {
-		p.fail(w, r, a, err)
+		p.fail(w, r, v, err)
 		return
 	}
-	p.tellCacheStatus(w, a, time.Time{})
+	p.tellCacheStatus(w, v, time.Time{})
 	w.WriteHeader(http.StatusOK)
 }
 
-func (p *Proxy) serveUncached(w http.ResponseWriter, r *http.Request, req protocol.Request, a *Account) {
-	a.Result = exchange.Bypass
+func (p *Proxy) serveUncached(w http.ResponseWriter, r *http.Request, req protocol.Request, v *visit) {
+	v.Result = exchange.Bypass
 	var content []byte
-	err := p.follow(r, a, func(ctx context.Context) error {
+	err := p.follow(r, v, func(ctx context.Context, l *chain.Ledger) error {
 		var err error
-		content, err = p.readSumDB(ctx, req)
+		content, err = p.readSumDB(ctx, l, req)
 		return err
 	})
 	if err != nil {
-		p.fail(w, r, a, err)
+		p.fail(w, r, v, err)
 		return
 	}
 	setSumDBHeader(w, req)
-	p.tellCacheStatus(w, a, time.Time{})
+	p.tellCacheStatus(w, v, time.Time{})
 	http.ServeContent(w, r, "", time.Time{}, bytes.NewReader(content))
 }
 
 // readSumDB asks the database for what req names.
-func (p *Proxy) readSumDB(ctx context.Context, req protocol.Request) ([]byte, error) {
+func (p *Proxy) readSumDB(ctx context.Context, l *chain.Ledger, req protocol.Request) ([]byte, error) {
 	file := strings.TrimPrefix(req.File(), "sumdb/"+req.SumDB)
 	var got content
-	err := p.chain.SumDB(ctx, req, func(a *chain.Answer) error {
+	err := p.chain.SumDB(ctx, chain.Request{Request: req, Ledger: l}, func(a *chain.Answer) error {
 		if err := got.read(ctx, a, req.Operation); err != nil {
 			return err
 		}

@@ -212,5 +212,5 @@ func TestWhatIsKeptOfADatabaseRots(t *testing.T) {
 	}))
 	a := g.get(t, lookup(300))
 	assert.Equal(t, 200, a.StatusCode, a.body)
-	assert.NoError(t, g.proxy.verifier.verify(t.Context(), "m.zip", module.Version{Path: "example.com/m301", Version: "v1.0.0"}, fmt.Sprintf("h1:%043d=", 1)))
+	assert.NoError(t, g.proxy.verifier.verify(t.Context(), nil, "m.zip", module.Version{Path: "example.com/m301", Version: "v1.0.0"}, fmt.Sprintf("h1:%043d=", 1)))
 }

@@ -27,6 +27,7 @@ import (
 // cache, and nothing else of a database is.
 type sumdbOps struct {
 	ctx      context.Context
+	ledger   *chain.Ledger // of the fetch
 	verifier *verifier
 	anew     bool // Nothing that is kept is read.
 
@@ -68,7 +69,8 @@ func (o *sumdbOps) failure(what string, err error) error {
 // ReadRemote implements [sumdb.ClientOps].
 func (o *sumdbOps) ReadRemote(path string) ([]byte, error) {
 	var got content
-	err := o.verifier.chain.SumDB(o.ctx, protocol.ParseSumDB(o.verifier.db.name, path), func(a *chain.Answer) error {
+	r := chain.Request{Request: protocol.ParseSumDB(o.verifier.db.name, path), Ledger: o.ledger}
+	err := o.verifier.chain.SumDB(o.ctx, r, func(a *chain.Answer) error {
 		if err := got.read(o.ctx, a, protocol.SumDB); err != nil {
 			return err
 		}

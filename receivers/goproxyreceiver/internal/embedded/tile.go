@@ -10,6 +10,7 @@ import (
 
 	"golang.org/x/mod/sumdb/tlog"
 
+	"github.com/modtap/modtap/internal/chain"
 	protocol "github.com/modtap/modtap/internal/goproxy"
 )
 
@@ -29,10 +30,10 @@ func (v *verifier) verifiable(req protocol.Request) (tlog.Tile, tlog.Tree, bool)
 }
 
 // tile verifies a tile of tree, and keeps it then.
-func (v *verifier) tile(ctx context.Context, tile tlog.Tile, tree tlog.Tree) error {
+func (v *verifier) tile(ctx context.Context, l *chain.Ledger, tile tlog.Tile, tree tlog.Tree) error {
 	// Any hash of it will do: all of a tile is verified at once.
 	index := tlog.StoredHashIndex(tile.L*tileHeight, tile.N<<tileHeight)
-	return v.ask(ctx, tile.Path(), func(ops *sumdbOps) error {
+	return v.ask(ctx, l, tile.Path(), func(ops *sumdbOps) error {
 		_, err := tlog.TileHashReader(tree, &tileReader{ops}).ReadHashes([]int64{index})
 		return err
 	})

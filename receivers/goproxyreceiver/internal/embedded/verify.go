@@ -37,7 +37,7 @@ type verifier struct {
 
 // verify returns nil if hash, that of the .mod or .zip name of m, is what the
 // database knows, or if GOSUMDB or GONOSUMDB say not to ask.
-func (v *verifier) verify(ctx context.Context, name string, m module.Version, hash string) error {
+func (v *verifier) verify(ctx context.Context, l *chain.Ledger, name string, m module.Version, hash string) error {
 	if v.db.key == "" || module.MatchPrefixPatterns(v.noSumDB, m.Path) {
 		return nil
 	}
@@ -45,7 +45,7 @@ func (v *verifier) verify(ctx context.Context, name string, m module.Version, ha
 	if path.Ext(name) == ".mod" {
 		version += "/go.mod"
 	}
-	lines, err := v.lookup(ctx, m.Path, version)
+	lines, err := v.lookup(ctx, l, m.Path, version)
 	if err != nil {
 		return err
 	}
@@ -73,8 +73,8 @@ func hashMod(content []byte) (string, error) {
 
 // lookup returns the lines of go.sum for path at version, which may end in
 // /go.mod. The record is kept then.
-func (v *verifier) lookup(ctx context.Context, path, version string) (lines []string, err error) {
-	err = v.ask(ctx, path+"@"+strings.TrimSuffix(version, "/go.mod"), func(ops *sumdbOps) error {
+func (v *verifier) lookup(ctx context.Context, l *chain.Ledger, path, version string) (lines []string, err error) {
+	err = v.ask(ctx, l, path+"@"+strings.TrimSuffix(version, "/go.mod"), func(ops *sumdbOps) error {
 		// A client of its own for each fetch ties its requests to this one's context.
 		lines, err = sumdb.NewClient(ops).Lookup(path, version)
 		return err
@@ -84,12 +84,12 @@ func (v *verifier) lookup(ctx context.Context, path, version string) (lines []st
 
 // ask lets f ask the database about what. Where it fails although all of it could
 // be read, what is kept may have rotted: it is asked for anew, once.
-func (v *verifier) ask(ctx context.Context, what string, f func(*sumdbOps) error) error {
+func (v *verifier) ask(ctx context.Context, l *chain.Ledger, what string, f func(*sumdbOps) error) error {
 	defer phase.FromContext(ctx).Enter(exchange.PhaseVerify).Leave()
-	ops := &sumdbOps{ctx: ctx, verifier: v}
+	ops := &sumdbOps{ctx: ctx, ledger: l, verifier: v}
 	err := f(ops)
 	if err != nil && ops.stale() {
-		ops = &sumdbOps{ctx: ctx, verifier: v, anew: true}
+		ops = &sumdbOps{ctx: ctx, ledger: l, verifier: v, anew: true}
 		err = f(ops)
 	}
 	if err != nil {
