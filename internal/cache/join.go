@@ -22,7 +22,7 @@ type JoinSettings struct {
 	UnseenPatterns *string
 	// SharedStorage is true where others fill the proxy's storage too.
 	SharedStorage bool
-	// Mark is the name under which the egress marks its answers, see [Mark]; empty: it
+	// Mark is the name under which the egress marks its answers, see package cacheheader; empty: it
 	// doesn't.
 	Mark string
 	// Memory is how long what was seen of the proxy, and of a file in it, proves

@@ -4,38 +4,13 @@
 package cache
 
 import (
-	"encoding/hex"
 	"net/http"
 	"slices"
-	"strings"
 	"time"
 
+	"github.com/modtap/modtap/internal/cacheheader"
 	"github.com/modtap/modtap/internal/exchange"
 )
-
-// Mark returns the member that the egress adds to Cache-Status: a cache that keeps
-// header lines answers with that of the fetch which brought its copy. It says
-// nothing but its name and, as detail, which exchange it was (RFC 9211 section 2.8).
-func Mark(name string, id exchange.SpanID) string {
-	return name + "; detail=f" + hex.EncodeToString(id[:])
-}
-
-// markOf returns the exchange of the egress of that name that an answer's header
-// lines name, the nearest to us; zero: none.
-func markOf(headers []exchange.Header, name string) (id exchange.SpanID) {
-	for _, h := range headers {
-		if name == "" || h.Name != "Cache-Status" {
-			continue
-		}
-		for member := range strings.SplitSeq(h.Value, ",") {
-			digits, ok := strings.CutPrefix(trim(member), name+"; detail=f")
-			if raw, err := hex.DecodeString(digits); ok && err == nil && len(raw) == len(id) {
-				copy(id[:], raw)
-			}
-		}
-	}
-	return id
-}
 
 // renewedWithin is how long after an answer from a copy a fetch may begin that
 // renews it.
@@ -44,7 +19,7 @@ const renewedWithin = exchange.Time(250 * time.Millisecond)
 // marked judges a request by the fetch that brought its answer, where the answer
 // names it. ok is false where that doesn't decide.
 func (q *facts) marked(name string) (result exchange.CacheResult, links []exchange.Span, ok bool) {
-	id := markOf(q.end.Cache.Headers, name)
+	id := cacheheader.Marked(q.end.Cache.Headers, name)
 	if id == (exchange.SpanID{}) || !q.good || q.answered == 0 {
 		return "", nil, false
 	}

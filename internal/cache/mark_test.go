@@ -8,14 +8,14 @@ import (
 
 	"github.com/stretchr/testify/assert"
 
-	"github.com/modtap/modtap/internal/exchange"
+	"github.com/modtap/modtap/internal/cacheheader"
 )
 
 // TestMarks has a cache that says nothing of itself but keeps header lines, the mark of
 // the fetch that brought its copy among them.
 func TestMarks(t *testing.T) {
 	marked := func(s *scene, first, at exchangeTime, name, fetch string) {
-		s.endsWith(first, at, name, 200, "Cache-Status", "near; hit, "+Mark("egress", span(fetch).SpanID))
+		s.endsWith(first, at, name, 200, "Cache-Status", "near; hit, "+cacheheader.Mark("egress", span(fetch).SpanID))
 	}
 	cold := func(s *scene) {
 		s.asks(1, "a", zip)
@@ -90,7 +90,7 @@ func TestMarks(t *testing.T) {
 			s.asks(500, "b", zip)
 			s.traces(501, "B", zip, "b")
 			s.ends(540, 541, "B")
-			s.endsWith(542, 543, "b", 200, "Cache-Status", Mark("egress-of-another", span("B").SpanID))
+			s.endsWith(542, 543, "b", 200, "Cache-Status", cacheheader.Mark("egress-of-another", span("B").SpanID))
 		}, want: "unknown"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -101,23 +101,4 @@ func TestMarks(t *testing.T) {
 			assert.Equal(t, tt.want, s.verdicts(JoinSettings{Mark: "egress"})["b"])
 		})
 	}
-}
-
-func TestMarkOf(t *testing.T) {
-	id := exchange.SpanID{1, 2, 3, 4, 5, 6, 7, 8}
-	for line, want := range map[string]exchange.SpanID{
-		Mark("e", id): id,
-		Mark("e", exchange.SpanID{9}) + ", " + Mark("e", id): id,
-		Mark("e", id) + ", cache; hit":                       id,
-		Mark("f", id):                                        {},
-		"e; detail=f01020304050607":                          {},
-		"e; detail=f0102030405060708ff":                      {},
-		"e; detail=fzzzzzzzzzzzzzzzz":                        {},
-		"":                                                   {},
-	} {
-		assert.Equal(t, want, markOf([]exchange.Header{{Name: "Cache-Status", Value: line}}, "e"), line)
-	}
-	assert.Zero(t, markOf([]exchange.Header{{Name: "X-Cache", Value: Mark("e", id)}}, "e"))
-	assert.Zero(t, markOf([]exchange.Header{{Name: "Cache-Status", Value: Mark("", id)}}, ""))
-	assert.Equal(t, HeaderEvidence{}, FromHeaders([]exchange.Header{{Name: "Cache-Status", Value: Mark("e", id)}}), "it says nothing of a cache")
 }

@@ -16,6 +16,7 @@ import (
 	"github.com/stretchr/testify/assert"
 
 	"github.com/modtap/modtap/internal/cache"
+	"github.com/modtap/modtap/internal/cacheheader"
 	"github.com/modtap/modtap/internal/exchange"
 	"github.com/modtap/modtap/internal/goproxy"
 	"github.com/modtap/modtap/internal/session"
@@ -125,7 +126,7 @@ func (s *sim) ask(path string) {
 				e.Cache.Headers = []exchange.Header{{Name: "X-Cache-Status", Value: word}}
 			}
 			if s.keeps && mark != (exchange.SpanID{}) {
-				e.Cache.Headers = append(e.Cache.Headers, exchange.Header{Name: "Cache-Status", Value: cache.Mark("egress", mark)})
+				e.Cache.Headers = append(e.Cache.Headers, exchange.Header{Name: "Cache-Status", Value: cacheheader.Mark("egress", mark)})
 			}
 			s.after(s.short(), func() {
 				e.Time = s.now

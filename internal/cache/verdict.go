@@ -9,6 +9,7 @@ import (
 	"bytes"
 	"net/http"
 
+	"github.com/modtap/modtap/internal/cacheheader"
 	"github.com/modtap/modtap/internal/exchange"
 )
 
@@ -93,7 +94,7 @@ func Judge(e *exchange.End) Verdict {
 	if e.Cache.Embedded != "" {
 		v.Result, v.Evidence = e.Cache.Embedded, EvidenceEmbedded
 		v.MissReason = e.Cache.MissReason
-	} else if h := FromHeaders(e.Cache.Headers); h.Result != "" && !h.Weak {
+	} else if h := cacheheader.Read(e.Cache.Headers); h.Result != "" && !h.Weak {
 		v.decide(h.Result, EvidenceHeader)
 		v.Conflict, v.MissReason = h.Conflict, h.MissReason
 	}

@@ -8,6 +8,7 @@ import (
 
 	"github.com/cespare/xxhash/v2"
 
+	"github.com/modtap/modtap/internal/cacheheader"
 	"github.com/modtap/modtap/internal/exchange"
 	"github.com/modtap/modtap/internal/goproxy"
 )
@@ -16,9 +17,9 @@ import (
 // proves, and notes what is learnt from it.
 func (j *join) weigh(p *pending, e *exchange.End, v *Verdict) {
 	q := j.facts(p, e)
-	word := FromHeaders(j.own(q))
+	word := cacheheader.Read(j.own(q))
 	if word.Weak {
-		word = HeaderEvidence{}
+		word = cacheheader.Evidence{}
 	}
 	q.word = word.Result
 	result, links := j.result(q)
@@ -49,13 +50,13 @@ func (j *join) weigh(p *pending, e *exchange.End, v *Verdict) {
 // contradicts reports whether one result says that the cache had the file, and
 // the other that it went upstream for it.
 func contradicts(header, egress exchange.CacheResult) bool {
-	return kept(header) && egress == exchange.Miss || header == exchange.Miss && kept(egress)
+	return header.Kept() && egress == exchange.Miss || header == exchange.Miss && egress.Kept()
 }
 
 // missReason says why it was a miss, where that is known: the proxy says that its
 // copy had expired, or it kept the file before, which then was evicted. What was
 // never seen before need not be cold: it may have been evicted before we came.
-func missReason(q *facts, word HeaderEvidence, result exchange.CacheResult, w *wiring) string {
+func missReason(q *facts, word cacheheader.Evidence, result exchange.CacheResult, w *wiring) string {
 	switch {
 	case result != exchange.Miss:
 		return ""

@@ -9,8 +9,8 @@ import (
 	"unicode/utf8"
 )
 
-// cut marks a value that was longer than what a record keeps.
-const cut = "…"
+// CutMark ends a value that was longer than what a record keeps.
+const CutMark = "…"
 
 func appendSpan(dst []byte, s *Span) []byte {
 	dst = append(dst, s.TraceID[:]...)
@@ -49,11 +49,11 @@ func appendString(dst []byte, s string, limit int) []byte {
 		}
 		return append(binary.AppendUvarint(dst, uint64(len(s))), s...)
 	}
-	n := limit - len(cut)
+	n := limit - len(CutMark)
 	for n > 0 && !utf8.RuneStart(s[n]) {
 		n--
 	}
-	dst = binary.AppendUvarint(dst, uint64(n+len(cut)))
+	dst = binary.AppendUvarint(dst, uint64(n+len(CutMark)))
 	dst = append(dst, s[:n]...)
-	return append(dst, cut...)
+	return append(dst, CutMark...)
 }

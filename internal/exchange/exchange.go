@@ -253,6 +253,9 @@ const (
 	Unknown     CacheResult = "unknown"
 )
 
+// Kept reports whether r is a copy that the cache had, without a question to anybody.
+func (r CacheResult) Kept() bool { return r == Hit || r == Stale }
+
 // Header is one header line.
 type Header struct{ Name, Value string }
 

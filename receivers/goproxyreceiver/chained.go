@@ -8,7 +8,7 @@ import (
 	"errors"
 	"net/http"
 
-	"github.com/modtap/modtap/internal/cache"
+	"github.com/modtap/modtap/internal/cacheheader"
 	"github.com/modtap/modtap/internal/chain"
 	"github.com/modtap/modtap/internal/exchange"
 	"github.com/modtap/modtap/internal/goproxy"
@@ -50,7 +50,7 @@ func (b *chained) serve(w http.ResponseWriter, r *http.Request, x *transfer) (re
 	err := b.ask(r, x, ledger, func(a *chain.Answer) error {
 		res.cache.Headers = evidence(a.Header)
 		trailers := putHeader(w.Header(), a.Response, r.ProtoMajor)
-		w.Header().Add("Cache-Status", cache.Mark(b.via, x.begin.Span.SpanID))
+		w.Header().Add("Cache-Status", cacheheader.Mark(b.via, x.begin.Span.SpanID))
 		w.WriteHeader(a.StatusCode)
 		body = &movingBody{body: a.Body}
 		if _, err := stream(w, body, a.ContentLength); err != nil {

@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"github.com/modtap/modtap/internal/cache"
+	"github.com/modtap/modtap/internal/cacheheader"
 	"github.com/modtap/modtap/internal/chain"
 	"github.com/modtap/modtap/internal/exchange"
 	"github.com/modtap/modtap/internal/leak"
@@ -225,7 +226,7 @@ func stream(w http.ResponseWriter, body io.Reader, length int64) (size int64, er
 
 // cacheHeaders are the headers by which caches tell what they did, the strongest
 // first: a record keeps only so many lines.
-var cacheHeaders = cache.HeaderNames()
+var cacheHeaders = cacheheader.Names()
 
 func evidence(h http.Header) (found []exchange.Header) {
 	for _, name := range cacheHeaders {

@@ -24,7 +24,7 @@ import (
 	"golang.org/x/mod/sumdb/dirhash"
 	"golang.org/x/mod/sumdb/note"
 
-	"github.com/modtap/modtap/internal/cache"
+	"github.com/modtap/modtap/internal/cacheheader"
 	"github.com/modtap/modtap/internal/chain"
 	"github.com/modtap/modtap/internal/exchange"
 	protocol "github.com/modtap/modtap/internal/goproxy"
@@ -265,7 +265,7 @@ func cacheStatus(h http.Header) exchange.CacheResult {
 	for _, v := range h["Cache-Status"] {
 		lines = append(lines, exchange.Header{Name: "Cache-Status", Value: v})
 	}
-	return cache.FromHeaders(lines).Result
+	return cacheheader.Read(lines).Result
 }
 
 // last is the account of the latest request, when it is over.

@@ -1,7 +1,9 @@
 // Copyright The Modtap Authors
 // SPDX-License-Identifier: Apache-2.0
 
-package cache
+// Package cacheheader reads what caches say of themselves in the header of an answer,
+// and has the mark that the egress adds for them to keep.
+package cacheheader
 
 import (
 	"slices"
@@ -11,8 +13,8 @@ import (
 	"github.com/modtap/modtap/internal/exchange"
 )
 
-// HeaderEvidence is what an answer's header tells of the cache nearest to us.
-type HeaderEvidence struct {
+// Evidence is what an answer's header tells of the cache nearest to us.
+type Evidence struct {
 	// Result is the cache's decision. Empty: the header tells nothing.
 	Result exchange.CacheResult
 	// MissReason is "expired" for a miss of which that is told, else empty.
@@ -86,9 +88,9 @@ var sources = [...]source{
 	{"Age", rankAge, "", "", readAge},
 }
 
-// HeaderNames returns the names, in canonical form, of the headers that
-// [FromHeaders] reads, the strongest first.
-func HeaderNames() []string {
+// Names returns the names, in canonical form, of the headers that
+// [Read] reads, the strongest first.
+func Names() []string {
 	var names []string
 	for i := range sources {
 		for _, name := range []string{sources[i].header, sources[i].namedBy} {
@@ -100,11 +102,11 @@ func HeaderNames() []string {
 	return names
 }
 
-// FromHeaders returns what the header lines of an answer, in the order received,
+// Read returns what the header lines of an answer, in the order received,
 // tell of the cache nearest to us. A cache that says nothing itself and passes its
 // upstream's headers on can't be told from one that speaks: what was seen on the
 // egress side is stronger than this.
-func FromHeaders(headers []exchange.Header) HeaderEvidence {
+func Read(headers []exchange.Header) Evidence {
 	var told [len(sources)]said
 	best := -1
 	for i := range sources {
@@ -124,9 +126,9 @@ func FromHeaders(headers []exchange.Header) HeaderEvidence {
 		}
 	}
 	if best < 0 {
-		return HeaderEvidence{}
+		return Evidence{}
 	}
-	e := HeaderEvidence{
+	e := Evidence{
 		Result: told[best].result, MissReason: told[best].reason,
 		Header: sources[best].header, Cache: told[best].cache,
 		Weak: sources[best].rank == rankAge, Conflict: told[best].conflict,
@@ -146,10 +148,9 @@ func FromHeaders(headers []exchange.Header) HeaderEvidence {
 // contradict reports whether a and b can't both be true of one answer. A
 // revalidated or coalesced one was in part each, and caches report it as either.
 func contradict(a, b exchange.CacheResult) bool {
-	return kept(a) && fetched(b) || fetched(a) && kept(b)
+	return a.Kept() && fetched(b) || fetched(a) && b.Kept()
 }
 
-func kept(r exchange.CacheResult) bool    { return r == exchange.Hit || r == exchange.Stale }
 func fetched(r exchange.CacheResult) bool { return r == exchange.Miss || r == exchange.Bypass }
 
 func sameCache(i, j int, told *[len(sources)]said) bool {
@@ -159,19 +160,15 @@ func sameCache(i, j int, told *[len(sources)]said) bool {
 	return sources[i].cache != "" && sources[i].cache == sources[j].cache
 }
 
-// cutMark ends a value of which the record kept only the beginning; what is
-// nearest to us stood behind it.
-const cutMark = "…"
-
 // lastLine returns the last line of a header that isn't empty; it is empty where
-// there is none, or where its end is missing.
+// there is none, or where its end is missing: what is nearest to us stood there.
 func lastLine(headers []exchange.Header, name string) string {
 	for _, h := range slices.Backward(headers) {
 		if !strings.EqualFold(h.Name, name) {
 			continue
 		}
 		line := trim(h.Value)
-		if strings.HasSuffix(line, cutMark) {
+		if strings.HasSuffix(line, exchange.CutMark) {
 			return ""
 		}
 		if line != "" {

@@ -1,7 +1,7 @@
 // Copyright The Modtap Authors
 // SPDX-License-Identifier: Apache-2.0
 
-package cache
+package cacheheader
 
 import (
 	"net/http"
