@@ -36,7 +36,7 @@ func TestJudge(t *testing.T) {
 		{"internal error", exchange.End{Status: 500}, Verdict{Result: "unknown", Outcome: UpstreamError, ErrorType: "500"}},
 		{"bad gateway", exchange.End{Status: 502, Error: "connection_refused"}, Verdict{Result: "unknown", Outcome: UpstreamError, ErrorType: "connection_refused"}},
 		{"time-out", exchange.End{Status: 504, Error: "timeout"}, Verdict{Result: "unknown", Outcome: Timeout, ErrorType: "timeout"}},
-		{"checksum", exchange.End{Status: 502, Error: ErrorChecksumMismatch}, Verdict{Result: "unknown", Outcome: ChecksumMismatch, ErrorType: ErrorChecksumMismatch}},
+		{"checksum", exchange.End{Status: 502, Error: exchange.ErrorChecksumMismatch}, Verdict{Result: "unknown", Outcome: ChecksumMismatch, ErrorType: exchange.ErrorChecksumMismatch}},
 		{"client gone", exchange.End{Status: 200, Disposition: exchange.ClientGone}, Verdict{Result: "unknown", Outcome: ClientGone}},
 		{"broken off", exchange.End{Status: 200, Disposition: exchange.UpstreamBroke, Error: "connection_reset"}, Verdict{Result: "unknown", Outcome: UpstreamError, ErrorType: "connection_reset"}},
 		{"stalled", exchange.End{Status: 200, Disposition: exchange.UpstreamBroke, Error: "timeout"}, Verdict{Result: "unknown", Outcome: Timeout, ErrorType: "timeout"}},

@@ -21,25 +21,25 @@ var trouble = []struct {
 	word string // of error.type
 }{
 	// proxy.golang.org (https://go.dev/issue/57185), and goproxy v0.20.0's errFetchTimedOut.
-	{"fetch timed out", ErrorTimeout},
+	{"fetch timed out", exchange.ErrorTimeout},
 	// goproxy v0.20.0's errBadUpstream: its upstream answered 429, 500, 502 or 503.
-	{"bad upstream", "bad_upstream"},
+	{"bad upstream", exchange.ErrorBadUpstream},
 	// What the go command says of a host or of another proxy, and proxies that run it
 	// pass on: package net's, net/http's and crypto/tls' errors, and git's.
-	{"i/o timeout", ErrorTimeout},
-	{"TLS handshake timeout", ErrorTimeout},
-	{"context deadline exceeded", ErrorTimeout},
-	{"timeout awaiting response headers", ErrorTimeout},
-	{"Connection timed out", ErrorTimeout},
-	{"connection timed out", ErrorTimeout},
-	{"connection refused", "connection_refused"},
-	{"Connection refused", "connection_refused"},
-	{"connection reset by peer", "connection_reset"},
-	{"Connection reset by peer", "connection_reset"},
+	{"i/o timeout", exchange.ErrorTimeout},
+	{"TLS handshake timeout", exchange.ErrorTimeout},
+	{"context deadline exceeded", exchange.ErrorTimeout},
+	{"timeout awaiting response headers", exchange.ErrorTimeout},
+	{"Connection timed out", exchange.ErrorTimeout},
+	{"connection timed out", exchange.ErrorTimeout},
+	{"connection refused", exchange.ErrorRefused},
+	{"Connection refused", exchange.ErrorRefused},
+	{"connection reset by peer", exchange.ErrorReset},
+	{"Connection reset by peer", exchange.ErrorReset},
 	{"500 Internal Server Error", "500"},
 	{"502 Bad Gateway", "502"},
 	{"503 Service Unavailable", "503"},
-	{"504 Gateway Timeout", ErrorTimeout},
+	{"504 Gateway Timeout", exchange.ErrorTimeout},
 }
 
 // troubleOf returns the error.type word of a "not found" whose text says that it is

@@ -82,12 +82,6 @@ func (v *Verdict) decide(result exchange.CacheResult, evidence Evidence) {
 	v.Result, v.Evidence = result, evidence
 }
 
-// The error words that decide an outcome.
-const (
-	ErrorTimeout          = "timeout"
-	ErrorChecksumMismatch = "checksum_mismatch"
-)
-
 // Judge returns the verdict on an exchange.
 func Judge(e *exchange.End) Verdict {
 	v := Verdict{Result: exchange.Unknown, Outcome: outcome(e)}
@@ -120,13 +114,13 @@ func outcome(e *exchange.End) Outcome {
 	case exchange.ClientGone:
 		return ClientGone
 	case exchange.UpstreamBroke:
-		if e.Error == ErrorTimeout {
+		if e.Error == exchange.ErrorTimeout {
 			return Timeout
 		}
 		return UpstreamError
 	}
 	switch {
-	case e.Error == ErrorChecksumMismatch, e.Status >= http.StatusBadRequest && bytes.Contains(e.Answer, checksumMismatch):
+	case e.Error == exchange.ErrorChecksumMismatch, e.Status >= http.StatusBadRequest && bytes.Contains(e.Answer, checksumMismatch):
 		return ChecksumMismatch
 	case e.Status == http.StatusNotFound, e.Status == http.StatusGone:
 		return NotFound
@@ -148,7 +142,7 @@ func outcome(e *exchange.End) Outcome {
 func errorType(e *exchange.End, o Outcome) string {
 	switch {
 	case o == ChecksumMismatch:
-		return ErrorChecksumMismatch
+		return exchange.ErrorChecksumMismatch
 	case e.Error != "":
 		return e.Error
 	case e.Status >= http.StatusInternalServerError:

@@ -66,7 +66,7 @@ func missReason(q *facts, word cacheheader.Evidence, result exchange.CacheResult
 		return ""
 	case q.whole && q.version.Answered != 0 && w.recent(w.LastStored, q.begin.Time),
 		!q.whole && q.file.Had && word.Result == exchange.Miss:
-		return "evicted"
+		return exchange.MissEvicted
 	}
 	return ""
 }

@@ -60,7 +60,7 @@ func (m *member) judge() said {
 	case "bypass", "method", "request":
 		return said{result: exchange.Bypass, conflict: m.hit}
 	case "stale":
-		return said{result: exchange.Miss, reason: "expired"}
+		return said{result: exchange.Miss, reason: exchange.MissExpired}
 	}
 	return said{result: exchange.Miss, conflict: m.hit}
 }

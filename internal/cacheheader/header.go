@@ -17,7 +17,7 @@ import (
 type Evidence struct {
 	// Result is the cache's decision. Empty: the header tells nothing.
 	Result exchange.CacheResult
-	// MissReason is "expired" for a miss of which that is told, else empty.
+	// MissReason is [exchange.MissExpired] for a miss of which that is told, else empty.
 	MissReason string
 	// Header is the canonical name of the header that told Result.
 	Header string
@@ -194,7 +194,7 @@ var words = map[string]said{
 	// nginx.org/en/docs/http/ngx_http_upstream_module.html#var_upstream_cache_status
 	"hit":         {result: exchange.Hit},
 	"miss":        {result: exchange.Miss},
-	"expired":     {result: exchange.Miss, reason: "expired"},
+	"expired":     {result: exchange.Miss, reason: exchange.MissExpired},
 	"stale":       {result: exchange.Stale},
 	"updating":    {result: exchange.Stale}, // sent while a new one is fetched
 	"revalidated": {result: exchange.Revalidated},
@@ -213,7 +213,7 @@ var words = map[string]said{
 	"tcp_negative_hit":     {result: exchange.Hit},
 	"tcp_refresh_hit":      {result: exchange.Revalidated},
 	"tcp_refresh_fail_hit": {result: exchange.Stale},
-	"tcp_refresh_miss":     {result: exchange.Miss, reason: "expired"},
+	"tcp_refresh_miss":     {result: exchange.Miss, reason: exchange.MissExpired},
 	"tcp_miss":             {result: exchange.Miss},
 	// learn.microsoft.com/azure/cdn/cdn-msft-http-debug-headers
 	"tcp_remote_hit":  {result: exchange.Hit},

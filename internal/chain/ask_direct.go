@@ -53,7 +53,7 @@ func (c *Client) askDirect(ctx context.Context, r Request, accept func(*Answer) 
 		at.Error = word(stop.err)
 		return step{stop: stop.err, record: record}
 	case errors.Is(err, fs.ErrNotExist):
-		at.Error = wordNotFound
+		at.Error = exchange.ErrorNotFound
 	default:
 		at.Error = word(err)
 	}

@@ -127,9 +127,9 @@ func (a *asking) ends(word string) step {
 func (a *asking) report(word string) {
 	switch {
 	case a.permit == nil:
-	case word == wordCanceled:
+	case word == exchange.ErrorCanceled:
 		a.permit.drop()
-	case a.unreachable, a.current.Status == 0 && word == wordTimeout:
+	case a.unreachable, a.current.Status == 0 && word == exchange.ErrorTimeout:
 		a.permit.fail(a.unreachable)
 	case a.current.Status == 0, a.current.Status >= http.StatusInternalServerError, a.broke != nil:
 		a.permit.failSubject()
@@ -202,7 +202,7 @@ func (b *body) Read(p []byte) (int, error) {
 type errAnswer string
 
 func (e errAnswer) Error() string   { return string(e) }
-func (errAnswer) ErrorType() string { return wordBadResponse }
+func (errAnswer) ErrorType() string { return exchange.ErrorBadResponse }
 
 // redirect is the go command's policy, ten and never from https to http, and that
 // of RFC 9110, section 4.2: only what http and https can name is asked.
@@ -232,7 +232,7 @@ func (a *asking) plain(err error) error {
 	if a.current != nil && a.current.Status >= 300 && a.current.Status < 400 {
 		return errAnswer("redirected to what is no URL")
 	}
-	if Word(err) == wordBadResponse {
+	if Word(err) == exchange.ErrorBadResponse {
 		return errAnswer("malformed HTTP response")
 	}
 	return err

@@ -70,7 +70,7 @@ type Settings struct {
 // Guard judges a request that is about to be sent to u: r is what it asks for, zero
 // where an upstream has redirected it. leak is what [exchange.Attempt.Leak] says of
 // it. With an error nothing is sent and no other element is asked; the error's
-// ErrorType should be [exchange.LeakBlocked]: the answer is then 404.
+// ErrorType should be [exchange.ErrorLeakBlocked]: the answer is then 404.
 type Guard func(u *url.URL, r goproxy.Request) (leak string, err error)
 
 // Client walks a GOPROXY list. It is safe for concurrent use.
@@ -200,11 +200,11 @@ func (c *Client) Do(ctx context.Context, r Request, accept func(*Answer) error) 
 }
 
 func notTheProtocol() *Error {
-	return &Error{Element: "not found", Word: wordNotFound, Err: errNotFound("not a path of the GOPROXY protocol")}
+	return &Error{Element: "not found", Word: exchange.ErrorNotFound, Err: errNotFound("not a path of the GOPROXY protocol")}
 }
 
 func lookupOff() *Error {
-	return &Error{Element: "off", Word: wordNotFound, Err: errNotFound("module lookup disabled by GOPROXY=off")}
+	return &Error{Element: "off", Word: exchange.ErrorNotFound, Err: errNotFound("module lookup disabled by GOPROXY=off")}
 }
 
 // step is what came of asking one element: its failure, or an error that ends
@@ -260,7 +260,7 @@ func (c *Client) walk(ctx context.Context, ask func(Element) step) error {
 		case rank == rankNotExist:
 			best = s.failed
 		}
-		if i == len(c.list)-1 || !notFound && !e.OnError || ctx.Err() != nil || s.failed.Word == wordLeakBlocked {
+		if i == len(c.list)-1 || !notFound && !e.OnError || ctx.Err() != nil || s.failed.Word == exchange.ErrorLeakBlocked {
 			s.end("")
 			break
 		}
@@ -357,8 +357,8 @@ func (c *Client) send(ctx context.Context, e Element, u *url.URL, r Request, ret
 // refusal is the word for a whole answer that the accept function didn't take.
 func refusal(err error) string {
 	switch word := Word(err); word {
-	case wordOther, wordReset:
-		return wordBadResponse
+	case exchange.ErrorOther, exchange.ErrorReset:
+		return exchange.ErrorBadResponse
 	default:
 		return word
 	}

@@ -12,6 +12,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/modtap/modtap/internal/exchange"
 	"github.com/modtap/modtap/internal/redact"
 )
 
@@ -101,15 +102,15 @@ func judgeDirect(text, path, version string) error {
 	case containsAny(said, "govcs disallows", "svn: e175013: "):
 		return &directDenied{http.StatusForbidden, told}
 	case code == http.StatusGatewayTimeout:
-		return &directFault{word: wordTimeout, text: told}
+		return &directFault{word: exchange.ErrorTimeout, text: told}
 	case code >= http.StatusInternalServerError && code < 600:
 		return &directFault{word: strconv.Itoa(code), text: told}
 	case code != 0 || word != "":
-		return &directFault{word: cmp.Or(word, wordOther), text: told}
+		return &directFault{word: cmp.Or(word, exchange.ErrorOther), text: told}
 	case containsAny(ofGo, proofs...), containsAny(ofSystem, systemProofs...), absent.MatchString(ofSystem):
 		return errNotFound(told)
 	}
-	return &directFault{word: wordOther, text: told}
+	return &directFault{word: exchange.ErrorOther, text: told}
 }
 
 // without takes the version, the path and what is above the path out of a text.
@@ -133,20 +134,20 @@ var outages = []struct {
 	word  string
 	texts []string
 }{
-	{wordDNS, []string{"could not resolve", "no such host", "name or service not known", "temporary failure in name resolution", "server misbehaving"}},
-	{wordTimeout, []string{"timed out", "i/o timeout", "handshake timeout", "client.timeout", "http: timeout", "timeout was reached", "deadline exceeded", "operation too slow"}},
-	{wordRefused, []string{"connection refused"}},
-	{wordUnreachable, []string{"network is unreachable", "no route to host", "host is down"}},
-	{wordTLS, []string{
+	{exchange.ErrorDNS, []string{"could not resolve", "no such host", "name or service not known", "temporary failure in name resolution", "server misbehaving"}},
+	{exchange.ErrorTimeout, []string{"timed out", "i/o timeout", "handshake timeout", "client.timeout", "http: timeout", "timeout was reached", "deadline exceeded", "operation too slow"}},
+	{exchange.ErrorRefused, []string{"connection refused"}},
+	{exchange.ErrorUnreachable, []string{"network is unreachable", "no route to host", "host is down"}},
+	{exchange.ErrorTLS, []string{
 		"x509: ", "tls: ", "ssl: ", "ssl cert", "server certificate", "certificate verif", "ssl_", "ssl routines", "gnutls", "tls connect error",
 		"gave http response to https client", "unknown protocol", "wrong version number",
 	}},
-	{wordReset, []string{
+	{exchange.ErrorReset, []string{
 		"connection reset", "broken pipe", "unexpected eof", "early eof", "hung up", "unexpected disconnect", ": eof", "empty reply", "recv failure",
 		"bad http status line: ''", "closed connection without response", "connection closed", "svn: e175012: ", "svn: e120108: ",
 		"send failure", "transfer closed", "stream was not closed cleanly", "invalid index-pack output", "curl 18", "curl 56", "curl 92",
 	}},
-	{wordOther, []string{"unable to access", "could not connect", "failed to connect", "couldn't connect", "no secure protocol found", "dial tcp", "proxyconnect", "cannot connect to host"}},
+	{exchange.ErrorOther, []string{"unable to access", "could not connect", "failed to connect", "couldn't connect", "no secure protocol found", "dial tcp", "proxyconnect", "cannot connect to host"}},
 }
 
 func outageWord(said string) string {

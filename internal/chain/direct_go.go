@@ -21,6 +21,7 @@ import (
 	"golang.org/x/mod/semver"
 
 	"github.com/modtap/modtap/internal/child"
+	"github.com/modtap/modtap/internal/exchange"
 	protocol "github.com/modtap/modtap/internal/goproxy"
 )
 
@@ -111,7 +112,7 @@ func openFiles(stem string, said *told) (files map[string]io.ReadSeekCloser, err
 // infoFile is an .info (https://go.dev/ref/mod#goproxy-protocol).
 func infoFile(t *told) ([]byte, error) {
 	if !semver.IsValid(t.Version) {
-		return nil, &directFault{word: wordBadResponse, text: "the go command tells no version"}
+		return nil, &directFault{word: exchange.ErrorBadResponse, text: "the go command tells no version"}
 	}
 	return json.Marshal(struct {
 		Version string
@@ -160,7 +161,7 @@ func (d *GoDirect) run(ctx context.Context, r protocol.Request, args ...string) 
 		return said, context.Cause(ctx)
 	}
 	if err := json.Unmarshal(stdout.Bytes(), said); err != nil && failed == nil {
-		return said, &directFault{word: wordBadResponse, text: "what the go command tells can't be read: " + err.Error()}
+		return said, &directFault{word: exchange.ErrorBadResponse, text: "what the go command tells can't be read: " + err.Error()}
 	}
 	rest, trace := untraced(stderr.String())
 	text, _ := said.Error.(string)

@@ -11,6 +11,7 @@ import (
 	"strings"
 
 	"github.com/modtap/modtap/internal/child"
+	"github.com/modtap/modtap/internal/exchange"
 	protocol "github.com/modtap/modtap/internal/goproxy"
 )
 
@@ -38,7 +39,7 @@ func (d *GoDirect) reached(ctx context.Context, r protocol.Request, trace string
 			continue
 		}
 		if _, err := child.LookPath("svn"); err != nil {
-			return &directFault{word: wordOther, text: "fetching " + r.Module + ": there is no svn command where Modtap runs"}
+			return &directFault{word: exchange.ErrorOther, text: "fetching " + r.Module + ": there is no svn command where Modtap runs"}
 		}
 		cmd := child.Command(ctx, "svn", "log", "-l1", "--xml", "--", m[2])
 		cmd.Env = d.environment()

@@ -14,6 +14,8 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"github.com/modtap/modtap/internal/exchange"
 )
 
 func zipped(text string) string {
@@ -82,7 +84,7 @@ func TestContentCodings(t *testing.T) {
 			if tt.want == "" && name != "gzip of nothing" {
 				var e *Error
 				require.ErrorAs(t, err, &e)
-				assert.Equal(t, wordBadResponse, e.Word)
+				assert.Equal(t, exchange.ErrorBadResponse, e.Word)
 				assert.Equal(t, 502, e.Status())
 				return
 			}

@@ -24,23 +24,6 @@ import (
 	"github.com/modtap/modtap/internal/redact"
 )
 
-// Values of [Error.Word] and of error.type of an attempt, beside what an error
-// says of itself with a method ErrorType() string.
-const (
-	wordTimeout     = "timeout"
-	wordRefused     = "connection_refused"
-	wordReset       = "connection_reset"
-	wordUnreachable = "host_unreachable"
-	wordDNS         = "dns"
-	wordTLS         = "tls"
-	wordCanceled    = "canceled"
-	wordBadResponse = "bad_response"
-	wordNotFound    = "not_found"
-	wordCircuitOpen = exchange.CircuitOpen
-	wordLeakBlocked = exchange.LeakBlocked
-	wordOther       = "_OTHER"
-)
-
 // Error is the failure of the element that decides a walk. errors.Is with
 // [fs.ErrNotExist] is true for those that let the go command ask the next proxy.
 type Error struct {
@@ -56,7 +39,8 @@ type Error struct {
 	// RetryAfter is the Retry-After that came with Code 429 (RFC 6585, section 4), if
 	// it can be read; else empty.
 	RetryAfter string
-	// Word is the error.type word where Code is zero.
+	// Word is the error.type word where Code is zero, one of those that package exchange
+	// has, or what Err says of itself with a method ErrorType() string.
 	Word string
 	// Err is the cause where Code is zero.
 	Err error
@@ -89,7 +73,7 @@ func (e *Error) Unwrap() error { return e.Err }
 func (e *Error) Is(target error) bool { return target == fs.ErrNotExist && e.notFound() }
 
 func (e *Error) notFound() bool {
-	return e.Code == http.StatusNotFound || e.Code == http.StatusGone || e.Word == wordNotFound || e.Word == wordLeakBlocked
+	return e.Code == http.StatusNotFound || e.Code == http.StatusGone || e.Word == exchange.ErrorNotFound || e.Word == exchange.ErrorLeakBlocked
 }
 
 // certain tells whether e is the element's own word that there is nothing: what
@@ -121,7 +105,7 @@ func (e *Error) Status() int {
 		return e.Code
 	case e.notFound():
 		return http.StatusNotFound
-	case e.Code == http.StatusGatewayTimeout, e.Word == wordTimeout:
+	case e.Code == http.StatusGatewayTimeout, e.Word == exchange.ErrorTimeout:
 		return http.StatusGatewayTimeout
 	}
 	return http.StatusBadGateway
@@ -131,15 +115,15 @@ func (e *Error) Status() int {
 func (e *Error) reason() string {
 	switch {
 	case e.Code == http.StatusGone:
-		return "gone"
+		return exchange.ReasonGone
 	case e.notFound():
-		return wordNotFound
+		return exchange.ErrorNotFound
 	case e.Status() == http.StatusGatewayTimeout:
-		return wordTimeout
-	case e.Word == wordCircuitOpen:
-		return wordCircuitOpen
+		return exchange.ErrorTimeout
+	case e.Word == exchange.ErrorCircuitOpen:
+		return exchange.ErrorCircuitOpen
 	}
-	return "error"
+	return exchange.ReasonError
 }
 
 // stopError ends a walk.
@@ -164,7 +148,7 @@ func stopped(s *stopError) error {
 type errNotFound string
 
 func (e errNotFound) Error() string        { return string(e) }
-func (e errNotFound) ErrorType() string    { return wordNotFound }
+func (e errNotFound) ErrorType() string    { return exchange.ErrorNotFound }
 func (e errNotFound) Is(target error) bool { return target == fs.ErrNotExist }
 
 // errIdle ends a body that stands still.
@@ -185,24 +169,24 @@ func Word(err error) string {
 	case errors.As(err, &typed):
 		return typed.ErrorType()
 	case errors.Is(err, context.Canceled):
-		return wordCanceled
+		return exchange.ErrorCanceled
 	case errors.As(err, &timeout) && timeout.Timeout(), errors.Is(err, context.DeadlineExceeded):
-		return wordTimeout
+		return exchange.ErrorTimeout
 	case errors.As(err, &dns):
-		return wordDNS
+		return exchange.ErrorDNS
 	case errors.As(err, &verify), errors.As(err, &record), errors.As(err, &alert), errors.As(err, &authority),
 		errors.Is(err, http.ErrSchemeMismatch):
-		return wordTLS
+		return exchange.ErrorTLS
 	case errors.Is(err, syscall.ECONNREFUSED):
-		return wordRefused
+		return exchange.ErrorRefused
 	case errors.Is(err, syscall.ECONNRESET), errors.Is(err, syscall.EPIPE), errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
-		return wordReset
+		return exchange.ErrorReset
 	case errors.Is(err, syscall.EHOSTUNREACH), errors.Is(err, syscall.ENETUNREACH):
-		return wordUnreachable
+		return exchange.ErrorUnreachable
 	case strings.Contains(err.Error(), "malformed "): // HTTP version, status code, MIME header, ...
-		return wordBadResponse
+		return exchange.ErrorBadResponse
 	}
-	return wordOther
+	return exchange.ErrorOther
 }
 
 // cause strips what net/http puts around an error, and the secrets in it: it quotes

@@ -20,7 +20,7 @@ import (
 type blocked struct{}
 
 func (blocked) Error() string     { return "private" }
-func (blocked) ErrorType() string { return exchange.LeakBlocked }
+func (blocked) ErrorType() string { return exchange.ErrorLeakBlocked }
 
 func TestGuardSendsNothing(t *testing.T) {
 	own, public, next := start(t, status(404)), start(t, serveModule), start(t, serveModule)
@@ -57,7 +57,7 @@ func TestGuardSendsNothing(t *testing.T) {
 			attempts := ledger.Take()
 			require.Len(t, attempts, tt.attempts)
 			last := attempts[tt.attempts-1]
-			assert.Equal(t, exchange.LeakBlocked, last.Error)
+			assert.Equal(t, exchange.ErrorLeakBlocked, last.Error)
 			assert.Equal(t, "a pattern", last.Leak)
 			assert.Zero(t, last.Status)
 			assert.Empty(t, last.Reason, "no other is asked")

@@ -15,6 +15,8 @@ import (
 	"time"
 
 	"github.com/sony/gobreaker/v2"
+
+	"github.com/modtap/modtap/internal/exchange"
 )
 
 // DefaultOpen is [Breaker.Open] where none is set.
@@ -297,7 +299,7 @@ func (e errCircuitOpen) Error() string {
 	return fmt.Sprintf("the circuit breaker for %s is open: too many requests in a row failed", string(e))
 }
 
-func (errCircuitOpen) ErrorType() string { return wordCircuitOpen }
+func (errCircuitOpen) ErrorType() string { return exchange.ErrorCircuitOpen }
 
 // permit is the leave to send one request, whose end has to be reported.
 type permit struct {

@@ -105,12 +105,12 @@ type transience struct {
 // that didn't come about or broke. A host that is silent is not asked again.
 func ofError(err error) transience {
 	switch Word(err) {
-	case wordRefused, wordReset, wordUnreachable:
+	case exchange.ErrorRefused, exchange.ErrorReset, exchange.ErrorUnreachable:
 		return transience{passes: true}
-	case wordDNS:
+	case exchange.ErrorDNS:
 		dns, ok := errors.AsType[*net.DNSError](err)
 		return transience{passes: ok && !dns.IsNotFound}
-	case wordTimeout:
+	case exchange.ErrorTimeout:
 		return transience{passes: whileDialing(err)}
 	}
 	return transience{}
@@ -157,9 +157,9 @@ func retryAfter(text string, now time.Time) (time.Duration, bool) {
 // the host's own, whatever was asked for.
 func unreachable(err error) bool {
 	switch Word(err) {
-	case wordRefused, wordUnreachable, wordDNS, wordTLS:
+	case exchange.ErrorRefused, exchange.ErrorUnreachable, exchange.ErrorDNS, exchange.ErrorTLS:
 		return true
-	case wordTimeout:
+	case exchange.ErrorTimeout:
 		return whileDialing(err)
 	}
 	return false

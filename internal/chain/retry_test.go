@@ -21,6 +21,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/modtap/modtap/internal/exchange"
 	"github.com/modtap/modtap/test/backends"
 )
 
@@ -143,7 +144,7 @@ func TestRetryEndsWithTheClient(t *testing.T) {
 		time.AfterFunc(time.Second, cancel)
 		err := c.Do(ctx, Request{Request: asks(stem + ".mod")}, readAll(new(string)))
 		require.ErrorIs(t, err, context.Canceled)
-		assert.Equal(t, wordCanceled, requireError(t, err).Word)
+		assert.Equal(t, exchange.ErrorCanceled, requireError(t, err).Word)
 		assert.Len(t, s.hosts, 1)
 	})
 }
@@ -223,7 +224,7 @@ func TestEachSendingIsAnAttempt(t *testing.T) {
 							require.NoError(t, err, "what was stale is sent again, whatever the setting")
 						}
 						for _, at := range attempts[:len(attempts)-1] {
-							assert.Equal(t, wordReset, at.Error)
+							assert.Equal(t, exchange.ErrorReset, at.Error)
 						}
 					}
 				})

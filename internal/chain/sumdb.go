@@ -125,7 +125,7 @@ func (c *Client) findSumDB(ctx context.Context, r Request) (Element, error) {
 	supported := Request{Ledger: r.Ledger, Request: goproxy.Request{Operation: goproxy.SumDB, SumDB: r.SumDB, SumDBKind: goproxy.SumDBSupported}}
 	err := c.walk(ctx, func(e Element) step {
 		if e.URL == nil {
-			return step{failed: &Error{Element: e.String(), Word: wordNotFound, Err: errNotFound("no proxy supports the checksum database " + r.SumDB)}}
+			return step{failed: &Error{Element: e.String(), Word: exchange.ErrorNotFound, Err: errNotFound("no proxy supports the checksum database " + r.SumDB)}}
 		}
 		s := c.ask(ctx, e, join(e.URL, supported.File()), supported, func(a *Answer) error {
 			_, err := io.Copy(io.Discard, io.LimitReader(a.Body, maxDrain))

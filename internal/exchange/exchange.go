@@ -232,7 +232,7 @@ type CacheEvidence struct {
 	// Embedded is the embedded proxy's own record; empty where another proxy
 	// answered.
 	Embedded CacheResult
-	// MissReason says why Embedded is a miss: cold, expired, evicted, not_cacheable.
+	// MissReason says why Embedded is a miss.
 	MissReason string
 	// Headers are the answer's header lines that can tell a cache's decision, as
 	// received (RFC 9211, RFC 9111 section 5.1 and the X-Cache family).
@@ -258,14 +258,6 @@ func (r CacheResult) Kept() bool { return r == Hit || r == Stale }
 
 // Header is one header line.
 type Header struct{ Name, Value string }
-
-// CircuitOpen is the error.type word of an attempt that an open circuit breaker
-// didn't let out: nothing was sent.
-const CircuitOpen = "circuit_open"
-
-// LeakBlocked is the error.type word of an attempt that would have told the public
-// of a private module: nothing was sent.
-const LeakBlocked = "leak_blocked"
 
 // Configured returns address and port of the upstream as it is configured: a value
 // that no upstream can choose.

@@ -151,7 +151,7 @@ func (b *Blocked) Error() string {
 }
 
 // ErrorType is the error.type word.
-func (*Blocked) ErrorType() string { return exchange.LeakBlocked }
+func (*Blocked) ErrorType() string { return exchange.ErrorLeakBlocked }
 
 // Status is 404, which has the go command ask the next proxy of its list.
 func (*Blocked) Status() int { return http.StatusNotFound }

@@ -141,7 +141,7 @@ func TestWrongPatternsAreNamed(t *testing.T) {
 func TestBlockedIsNotFound(t *testing.T) {
 	for _, b := range []*Blocked{{}, {Pattern: "x"}} {
 		assert.Equal(t, http.StatusNotFound, b.Status())
-		assert.Equal(t, exchange.LeakBlocked, b.ErrorType())
+		assert.Equal(t, exchange.ErrorLeakBlocked, b.ErrorType())
 	}
 }
 

@@ -9,6 +9,8 @@ import (
 	"net/http"
 	"strings"
 	"syscall"
+
+	"github.com/modtap/modtap/internal/exchange"
 )
 
 // closedError is what a request comes to whose connection the peer ended, or whose stream it refused, before a byte of an answer.
@@ -27,7 +29,7 @@ func (e *closedError) Error() string {
 func (e *closedError) Unwrap() error { return e.err }
 
 // ErrorType is the error.type word.
-func (*closedError) ErrorType() string { return "connection_reset" }
+func (*closedError) ErrorType() string { return exchange.ErrorReset }
 
 var errTimedOut = errors.New("the connection was idle for too long: 408 Request Timeout")
 

@@ -16,7 +16,7 @@ func TestLeaks(t *testing.T) {
 	m := NewMetrics(resource, BucketsClassic, begun)
 	leaking := tell(modPath, func(_ *exchange.Begin, e *exchange.End) { e.Leak = "*.corp.example" })
 	blocked := tell(modPath, func(_ *exchange.Begin, e *exchange.End) {
-		e.Leak, e.Attempts[0].Error, e.Attempts[0].Status = "*.corp.example", exchange.LeakBlocked, 0
+		e.Leak, e.Attempts[0].Error, e.Attempts[0].Status = "*.corp.example", exchange.ErrorLeakBlocked, 0
 	})
 	m.Add(leaking)
 	m.Add(blocked)

@@ -128,7 +128,7 @@ func (m *Metrics) addAttempt(t *Told, a *exchange.Attempt) {
 	if a.Reason != "" {
 		*m.fallthroughs.at(address, a.Reason)++
 	}
-	if a.Direct || a.Error == exchange.CircuitOpen || a.Error == exchange.LeakBlocked {
+	if a.Direct || a.Error == exchange.ErrorCircuitOpen || a.Error == exchange.ErrorLeakBlocked {
 		return // the go command's own requests can't be seen, and nothing was sent
 	}
 	known, _ := method(a.Method)

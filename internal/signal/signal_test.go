@@ -249,7 +249,7 @@ func TestEveryDeclaredMetricMoves(t *testing.T) {
 		e.Cache = exchange.CacheEvidence{Headers: []exchange.Header{{Name: "X-Cache", Value: "MISS"}, {Name: "X-Cache-Hits", Value: "3"}}}
 	}))
 	m.Add(&Told{Session: closedSession()})
-	m.Add(tell(modPath, func(_ *exchange.Begin, e *exchange.End) { e.Status, e.Error = 502, cache.ErrorChecksumMismatch }))
+	m.Add(tell(modPath, func(_ *exchange.Begin, e *exchange.End) { e.Status, e.Error = 502, exchange.ErrorChecksumMismatch }))
 	var told []string
 	cached := func() []Reading {
 		return []Reading{{Metric: &CacheSize, Value: 1}, {Metric: &CacheFiles, Value: 1}, {Metric: &CacheEvictions, Value: 1}}
@@ -312,7 +312,7 @@ func TestFallthroughsAreCountedByReason(t *testing.T) {
 		last := e.Attempts[0]
 		e.Attempts = []exchange.Attempt{
 			{Address: "a.test", Status: 404, Reason: "not_found"},
-			{Address: "b.test", Error: exchange.CircuitOpen, Reason: exchange.CircuitOpen},
+			{Address: "b.test", Error: exchange.ErrorCircuitOpen, Reason: exchange.ErrorCircuitOpen},
 			{Address: "direct", Direct: true, Reason: "not_found"},
 			last,
 		}

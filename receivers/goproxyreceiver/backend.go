@@ -160,7 +160,7 @@ func (b *embeddedBackend) serve(w http.ResponseWriter, r *http.Request, x *trans
 		attempts: a.Attempts, cause: a.Cause, word: a.Error,
 		cache: exchange.CacheEvidence{Embedded: a.Result, MissReason: a.MissReason},
 	}
-	if a.Error == "canceled" && errors.Is(r.Context().Err(), context.Canceled) {
+	if a.Error == exchange.ErrorCanceled && errors.Is(r.Context().Err(), context.Canceled) {
 		res.disposition = exchange.ClientGone
 	}
 	return res

@@ -24,7 +24,7 @@ type result struct {
 }
 
 // broken is the result of a backend with a fault of its own: it returned none.
-var broken = result{disposition: exchange.UpstreamBroke, word: "_OTHER"}
+var broken = result{disposition: exchange.UpstreamBroke, word: exchange.ErrorOther}
 
 // breaksOff reports whether the answer couldn't be ended.
 func (res *result) breaksOff() bool {
@@ -51,13 +51,13 @@ func disposition(res *result, w *recordingWriter, cutOff bool) exchange.Disposit
 }
 
 // withheld reports whether the guard kept an attempt back.
-func withheld(a exchange.Attempt) bool { return a.Error == exchange.LeakBlocked }
+func withheld(a exchange.Attempt) bool { return a.Error == exchange.ErrorLeakBlocked }
 
 // leaked returns the pattern of the private module that an attempt told the public of,
 // or would have told; empty: none did.
 func leaked(attempts []exchange.Attempt) string {
 	for i := range attempts {
-		if a := &attempts[i]; a.Leak != "" && a.Error != exchange.CircuitOpen {
+		if a := &attempts[i]; a.Leak != "" && a.Error != exchange.ErrorCircuitOpen {
 			return a.Leak
 		}
 	}

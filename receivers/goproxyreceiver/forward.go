@@ -16,7 +16,6 @@ import (
 	"sync"
 	"time"
 
-	"github.com/modtap/modtap/internal/cache"
 	"github.com/modtap/modtap/internal/cacheheader"
 	"github.com/modtap/modtap/internal/chain"
 	"github.com/modtap/modtap/internal/exchange"
@@ -78,7 +77,7 @@ func (f *forwarder) serve(w http.ResponseWriter, r *http.Request, x *transfer) (
 	defer func() { at.Duration = f.now().Sub(at.Start) }()
 	var err error
 	if at.Leak, err = f.judge(r, x.begin.Request); err != nil {
-		at.Error = exchange.LeakBlocked
+		at.Error = exchange.ErrorLeakBlocked
 		refuse(w, http.StatusNotFound, "not found: "+err.Error())
 		return res
 	}
@@ -177,7 +176,7 @@ func (f *forwarder) request(ctx context.Context, r *http.Request, at *exchange.A
 // never 404, which would send the go command to the next proxy.
 func (f *forwarder) unanswered(w http.ResponseWriter, word string) {
 	status := http.StatusBadGateway
-	if word == cache.ErrorTimeout {
+	if word == exchange.ErrorTimeout {
 		status = http.StatusGatewayTimeout
 	}
 	refuse(w, status, "the proxy behind Modtap ("+f.upstream.Scheme+"://"+f.upstream.Host+") did not answer: "+word)

@@ -12,13 +12,6 @@ import (
 	"github.com/modtap/modtap/internal/phase"
 )
 
-// The values of MissReason.
-const (
-	missCold    = "cold"    // it was never here, or that is forgotten
-	missEvicted = "evicted" // it had to go for others
-	missExpired = "expired" // it is older than the TTL
-)
-
 // Caller is the exchange for which a request is served.
 type Caller struct {
 	// Request is what the request's path asks for.

@@ -28,7 +28,7 @@ func (p *Proxy) tellCacheStatus(w http.ResponseWriter, v *visit, stored time.Tim
 	case v.Result == exchange.Stale: // its freshness ended that many seconds ago
 		left := min(p.listTTL-time.Since(stored), -time.Second)
 		member = "modtap; hit; ttl=" + strconv.FormatInt(int64(left/time.Second), 10)
-	case v.MissReason == missExpired:
+	case v.MissReason == exchange.MissExpired:
 		member = "modtap; fwd=stale; stored"
 	}
 	if member != "" {

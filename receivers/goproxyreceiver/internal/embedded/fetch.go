@@ -36,7 +36,7 @@ func (r *rejection) ErrorType() string { return r.word }
 func (r *rejection) Status() int       { return r.status }
 
 func badResponse(format string, args ...any) *rejection {
-	return &rejection{status: http.StatusBadGateway, word: "bad_response", text: fmt.Sprintf(format, args...)}
+	return &rejection{status: http.StatusBadGateway, word: exchange.ErrorBadResponse, text: fmt.Sprintf(format, args...)}
 }
 
 // fetch brings one file into the cache, and with it the files of the same version

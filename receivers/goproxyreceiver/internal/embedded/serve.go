@@ -143,9 +143,9 @@ func (p *Proxy) has(name string, v *visit) bool {
 // missReason says why the file name isn't there.
 func (p *Proxy) missReason(name string) string {
 	if p.cache.Evicted(name) {
-		return missEvicted
+		return exchange.MissEvicted
 	}
-	return missCold
+	return exchange.MissCold
 }
 
 func (p *Proxy) whyMissing(name string, v *visit) string {
@@ -169,7 +169,7 @@ func (p *Proxy) lookUp(name string, v *visit) (result exchange.CacheResult, miss
 		_ = f.Close() // Read only.
 	}
 	if time.Since(at) >= p.listTTL {
-		return exchange.Miss, missExpired
+		return exchange.Miss, exchange.MissExpired
 	}
 	return exchange.Hit, ""
 }
@@ -284,11 +284,11 @@ func word(err error) string {
 		}
 		return e.Word
 	case errors.Is(err, context.Canceled), errors.Is(err, errClosed):
-		return "canceled"
+		return exchange.ErrorCanceled
 	case err == nil:
 		return ""
 	}
-	return "cache_failure"
+	return exchange.ErrorCacheFailure
 }
 
 // writeText answers with a line of text that nobody is to cache.

@@ -19,6 +19,7 @@ import (
 	"golang.org/x/mod/sumdb/tlog"
 
 	"github.com/modtap/modtap/internal/chain"
+	"github.com/modtap/modtap/internal/exchange"
 	protocol "github.com/modtap/modtap/internal/goproxy"
 )
 
@@ -54,7 +55,7 @@ func (o *sumdbOps) failure(what string, err error) error {
 	if o.security != "" {
 		return mismatch("checksum mismatch: %s: %s", what, strings.TrimSpace(o.security))
 	}
-	r := &rejection{status: http.StatusBadGateway, word: "checksum_unavailable", text: fmt.Sprintf("verifying %s: %v", what, err)}
+	r := &rejection{status: http.StatusBadGateway, word: exchange.ErrorChecksumUnavailable, text: fmt.Sprintf("verifying %s: %v", what, err)}
 	if e, ok := errors.AsType[*chain.Error](o.remote); ok {
 		r.text = fmt.Sprintf("verifying %s: %v", what, e)
 		if e.Status() == http.StatusGatewayTimeout {

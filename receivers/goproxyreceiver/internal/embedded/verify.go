@@ -61,7 +61,7 @@ func (v *verifier) verify(ctx context.Context, l *chain.Ledger, name string, m m
 }
 
 func mismatch(format string, args ...any) *rejection {
-	return &rejection{status: http.StatusBadGateway, word: "checksum_mismatch", text: fmt.Sprintf(format, args...)}
+	return &rejection{status: http.StatusBadGateway, word: exchange.ErrorChecksumMismatch, text: fmt.Sprintf(format, args...)}
 }
 
 // hashMod is the hash by which go.sum knows a .mod.
