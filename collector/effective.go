@@ -9,7 +9,6 @@ import (
 	"fmt"
 	"maps"
 	"net"
-	"net/netip"
 	"regexp"
 	"slices"
 	"strconv"
@@ -19,6 +18,7 @@ import (
 	"go.opentelemetry.io/collector/confmap"
 
 	"github.com/modtap/modtap/collector/config"
+	"github.com/modtap/modtap/internal/netaddr"
 	"github.com/modtap/modtap/internal/redact"
 )
 
@@ -162,15 +162,8 @@ func splitAddress(address string) (host string, port int, err error) {
 
 // overlap reports whether two hosts can't both listen on one port.
 func overlap(a, b string) bool {
-	return a == b || unspecified(a) || unspecified(b) || (loopback(a) && loopback(b) && (a == "localhost" || b == "localhost"))
+	return a == b || unspecified(a) || unspecified(b) || (netaddr.IsLoopback(a) && netaddr.IsLoopback(b) && (a == "localhost" || b == "localhost"))
 }
 
-func unspecified(host string) bool {
-	ip, err := netip.ParseAddr(host)
-	return host == "" || (err == nil && ip.IsUnspecified())
-}
-
-func loopback(host string) bool {
-	ip, err := netip.ParseAddr(host)
-	return host == "localhost" || (err == nil && ip.IsLoopback())
-}
+// unspecified tells whether a listener at host is reached by every address.
+func unspecified(host string) bool { return host == "" || netaddr.IsUnspecified(host) }

@@ -18,6 +18,8 @@ import (
 	"go.opentelemetry.io/collector/pdata/pcommon"
 	"go.opentelemetry.io/collector/pdata/plog"
 	"go.opentelemetry.io/otel/sdk/metric/metricdata"
+
+	"github.com/modtap/modtap/internal/eventid"
 )
 
 // Runs of before the tests, in their order.
@@ -30,7 +32,9 @@ const (
 // futureRun is a run that begins after the exporters of the tests are made.
 func futureRun() string { return fmt.Sprintf("%012x%08x", time.Now().Add(time.Hour).UnixMilli(), 1) }
 
-func eventID(run string, number int) string { return fmt.Sprintf("%s-%010x", run, number) }
+func eventID(run string, number int) string {
+	return eventid.ID{Run: run, Number: uint64(number)}.String()
+}
 
 // told is what the engine of an instance tells of a run: the numbers from first
 // to last.

@@ -6,6 +6,8 @@ package jsonlinesexporter
 import (
 	"strings"
 	"time"
+
+	"github.com/modtap/modtap/internal/eventid"
 )
 
 const (
@@ -50,36 +52,36 @@ func newMemory(began time.Time) *memory {
 // isRepeated takes note of a document and reports whether it is written already.
 // Documents whose event.id is of another making never are.
 func (m *memory) isRepeated(instance, eventID string) bool {
-	at, ok := parsePosition(eventID)
+	at, ok := eventid.Parse(eventID)
 	if !ok {
 		return false
 	}
 	r := m.run(instance, at)
-	if r.now.has(at.number) {
+	if r.now.has(at.Number) {
 		return true
 	}
 	if !r.touched {
 		r.touched, r.before = true, r.now
 		m.touched = append(m.touched, r)
 	}
-	r.now.add(at.number)
+	r.now.add(at.Number)
 	return false
 }
 
 // recall takes note of a document that a file holds. What its run told before
 // the first one that is recalled counts as written too.
 func (m *memory) recall(instance, eventID string) {
-	at, ok := parsePosition(eventID)
+	at, ok := eventid.Parse(eventID)
 	if !ok {
 		return
 	}
-	r := m.known(instance, at.run)
+	r := m.known(instance, at.Run)
 	if r == nil {
-		r = m.remember(instance, at.run)
-		r.now.lowest = at.number
+		r = m.remember(instance, at.Run)
+		r.now.lowest = at.Number
 	}
-	r.now.lowest = min(r.now.lowest, at.number)
-	r.now.add(at.number)
+	r.now.lowest = min(r.now.lowest, at.Number)
+	r.now.add(at.Number)
 }
 
 func (m *memory) commit() {
@@ -96,15 +98,15 @@ func (m *memory) rollback() {
 	m.commit()
 }
 
-func (m *memory) run(instance string, at position) *runMemory {
-	r := m.known(instance, at.run)
-	if r == nil && m.search != nil && m.searches < maxSearches && at.began().Before(m.began) {
+func (m *memory) run(instance string, at eventid.ID) *runMemory {
+	r := m.known(instance, at.Run)
+	if r == nil && m.search != nil && m.searches < maxSearches && at.Began().Before(m.began) {
 		m.searches++
-		m.search(at.run)
-		r = m.known(instance, at.run)
+		m.search(at.Run)
+		r = m.known(instance, at.Run)
 	}
 	if r == nil {
-		r = m.remember(instance, at.run)
+		r = m.remember(instance, at.Run)
 	}
 	m.clock++
 	r.used = m.clock

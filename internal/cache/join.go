@@ -123,7 +123,7 @@ func (j *join) begin(b *exchange.Begin) {
 		return
 	}
 	p := &pending{request: request, begin: b, file: j.memory.of(request)}
-	if p.version = p.file; isFile(request) {
+	if p.version = p.file; request.Operation.IsFile() {
 		p.version = j.memory.stored(request)
 	}
 	p.seeker = &seeker{number: b.ID, file: fileID(request), begin: b.Time}
@@ -207,7 +207,7 @@ func (j *join) unasked(f *fetch, g *group) bool {
 	if last := j.memory.of(f.request).last(); last != 0 && f.begin-last <= goesOn {
 		return false // what was answered then may be renewed in the background
 	}
-	return len(g.pending) > 0 && !slices.ContainsFunc(g.pending, func(p *pending) bool { return !isFile(p.request) || p.request == f.request })
+	return len(g.pending) > 0 && !slices.ContainsFunc(g.pending, func(p *pending) bool { return !p.request.Operation.IsFile() || p.request == f.request })
 }
 
 // ended takes the end of an exchange of either side.
@@ -241,7 +241,7 @@ func (j *join) ended(b *exchange.Begin, e *exchange.End) {
 // answered ends the waiting of the owner of fetches.
 func (j *join) answered(p *pending, e *exchange.End) {
 	j.seekers.over(p.request, p.seeker, e)
-	if isFile(p.request) && success(e.Status) && e.FirstByte != 0 {
+	if p.request.Operation.IsFile() && success(e.Status) && e.FirstByte != 0 {
 		j.overtakers.add(overtaker{fileID(p.request), sent(p.begin, e), e.FirstByte})
 	}
 	for _, f := range p.caused {
@@ -353,9 +353,4 @@ func isShared(r goproxy.Request) bool { return isVersioned(r) || r.Operation == 
 
 // isVersioned reports whether r asks for a file of a version, or what version a
 // query stands for.
-func isVersioned(r goproxy.Request) bool { return isFile(r) || r.Operation == goproxy.Query }
-
-// isFile reports whether r asks for a file of one version, which never changes.
-func isFile(r goproxy.Request) bool {
-	return r.Operation == goproxy.Info || r.Operation == goproxy.Mod || r.Operation == goproxy.Zip
-}
+func isVersioned(r goproxy.Request) bool { return r.Operation.IsFile() || r.Operation == goproxy.Query }

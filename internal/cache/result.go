@@ -89,7 +89,7 @@ func (j *join) result(q *facts) (exchange.CacheResult, []exchange.Span) {
 		return exchange.Unknown, nil
 	case changes(q.request):
 		return j.changing(q), some(q.unclear)
-	case q.whole && isFile(q.request):
+	case q.whole && q.request.Operation.IsFile():
 		return j.inWhole(q)
 	}
 	if result, links, ok := q.marked(j.settings.Mark); ok {
@@ -130,11 +130,7 @@ func some(links []exchange.Span) []exchange.Span {
 // changes reports whether the answer to r may be another one tomorrow, so that a
 // proxy can't keep it for good.
 func changes(r goproxy.Request) bool {
-	switch r.Operation {
-	case goproxy.List, goproxy.Latest, goproxy.Query:
-		return true
-	}
-	return r.SumDBKind == goproxy.SumDBLatest
+	return r.Operation.IsQuery() || r.SumDBKind == goproxy.SumDBLatest
 }
 
 // changing judges a request for what changes. Without a fetch it may have been

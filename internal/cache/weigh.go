@@ -62,7 +62,7 @@ func missReason(q *facts, word cacheheader.Evidence, result exchange.CacheResult
 		return ""
 	case word.MissReason != "":
 		return word.MissReason
-	case !isFile(q.request):
+	case !q.request.Operation.IsFile():
 		return ""
 	case q.whole && q.version.Answered != 0 && w.recent(w.LastStored, q.begin.Time),
 		!q.whole && q.file.Had && word.Result == exchange.Miss:
@@ -81,7 +81,7 @@ func (j *join) learn(q *facts, v *Verdict) {
 			w.LastStored = max(w.LastStored, q.begin.Time)
 		}
 	case v.Result != exchange.Unknown || !q.good || len(q.caused)+len(q.unclear)+len(v.Links) > 0 || !w.seen(r.Module, q.begin.Time):
-	case changes(r) && q.whole, isFile(r) && !j.asserted(q) && !q.known().seen() && j.memory.ofVersion(r).Fetched == 0:
+	case changes(r) && q.whole, r.Operation.IsFile() && !j.asserted(q) && !q.known().seen() && j.memory.ofVersion(r).Fetched == 0:
 		// It was answered, and not by what we know of.
 		w.doubt(r.Module, q.begin.Time)
 	}

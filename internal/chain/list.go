@@ -136,7 +136,7 @@ func parseURL(text string) (*url.URL, error) {
 		if err := netaddr.CheckHost(u); err != nil {
 			return nil, fmt.Errorf("invalid element %q: %w; part the elements by a comma or a pipe", redact.Address(text), err)
 		}
-		if u.Scheme == "http" && u.User != nil && !isLoopback(u.Hostname()) {
+		if u.Scheme == "http" && u.User != nil && !netaddr.IsLoopback(u.Hostname()) {
 			return nil, fmt.Errorf("invalid element %q: credentials over plain http, which the go command refuses; write https", redact.URL(u))
 		}
 	case "file":
@@ -192,10 +192,10 @@ func isAt(u *url.URL, place string) bool {
 	if strings.EqualFold(host, name) {
 		return true
 	}
-	if host == "" || isAny(host) {
+	if host == "" || netaddr.IsUnspecified(host) {
 		return isThisMachine(name)
 	}
-	return isLoopback(host) && (isLoopback(name) || isAny(name))
+	return netaddr.IsLoopback(host) && (netaddr.IsLoopback(name) || netaddr.IsUnspecified(name))
 }
 
 func portOf(u *url.URL) string {
@@ -211,25 +211,10 @@ func portOf(u *url.URL) string {
 	return ""
 }
 
-func isLoopback(host string) bool {
-	if strings.EqualFold(host, "localhost") {
-		return true
-	}
-	ip, err := netip.ParseAddr(host)
-	return err == nil && ip.Unmap().IsLoopback()
-}
-
-// isAny tells whether a host is the unspecified address: who dials it reaches this
-// machine.
-func isAny(host string) bool {
-	ip, err := netip.ParseAddr(host)
-	return err == nil && ip.Unmap().IsUnspecified()
-}
-
 // isThisMachine asks no name service: names other than localhost are compared
 // with the machine's own.
 func isThisMachine(host string) bool {
-	if isLoopback(host) || isAny(host) {
+	if netaddr.IsLoopback(host) || netaddr.IsUnspecified(host) {
 		return true
 	}
 	ip, err := netip.ParseAddr(host)

@@ -11,6 +11,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/modtap/modtap/internal/netaddr"
 	"github.com/modtap/modtap/internal/netrc"
 )
 
@@ -54,7 +55,7 @@ func (n *netrcFile) load() ([]netrc.Entry, error) {
 // authorize adds the credentials for req's URL. Over plain HTTP they are sent to
 // this machine only.
 func (n *netrcFile) authorize(req *http.Request) {
-	if req.URL.Scheme != "https" && (req.URL.Scheme != "http" || !isLoopback(req.URL.Hostname())) {
+	if req.URL.Scheme != "https" && (req.URL.Scheme != "http" || !netaddr.IsLoopback(req.URL.Hostname())) {
 		return
 	}
 	machines, err := n.load()

@@ -34,8 +34,7 @@ type Door struct {
 // A listener at any other address answers to every name: who reaches it is a
 // matter of the network.
 func New(at net.Addr, allowed []string) Door {
-	tcp, ok := at.(*net.TCPAddr)
-	d := Door{loopback: ok && tcp.IP.IsLoopback()}
+	d := Door{loopback: netaddr.OnLoopback(at)}
 	for _, host := range allowed {
 		d.allowed = append(d.allowed, strings.ToLower(host))
 	}
@@ -72,7 +71,7 @@ func (d Door) Refusal(r *http.Request) (status int, text string) {
 	switch {
 	case ok && d.allows(name):
 		return 0, "" // A proxy in front sends it, for whatever clients it has.
-	case !ok || !isLoopback(name):
+	case !ok || !own(name):
 		return http.StatusMisdirectedRequest, "misdirected request: this listener is on loopback and doesn't answer to the name " + quote(r.Host) +
 			"; ask it by 127.0.0.1 or localhost (a proxy in front: nginx has proxy_set_header Host $proxy_host), or allow the name with allowed_hosts or MODTAP_ALLOWED_HOSTS"
 	case strings.EqualFold(r.Header.Get("Sec-Fetch-Site"), "cross-site"):
@@ -108,15 +107,11 @@ func (d Door) allows(name string) bool {
 	return false
 }
 
-// isLoopback tells the names of loopback: localhost and all below it (RFC 6761,
-// section 6.3), addresses in the form that browsers send, and none at all, which
-// only HTTP/1.0 may send.
-func isLoopback(name string) bool {
-	if name == "" || name == "localhost" || strings.HasSuffix(name, ".localhost") {
-		return true
-	}
-	address, err := netip.ParseAddr(name)
-	return err == nil && address.Unmap().IsLoopback()
+// own tells whether a loopback listener answers to a name: to one of loopback, to those
+// below localhost, which browsers take for it (RFC 6761, section 6.3), and to none at
+// all, which only HTTP/1.0 may send.
+func own(name string) bool {
+	return name == "" || strings.HasSuffix(name, ".localhost") || netaddr.IsLoopback(name)
 }
 
 // hostname is the host of a Host header (RFC 9110, section 7.2) in lower case,

@@ -49,6 +49,13 @@ func (o Operation) String() string {
 	return operationNames[o]
 }
 
+// IsFile reports whether o asks for a file of one version, which never changes.
+func (o Operation) IsFile() bool { return o == Info || o == Mod || o == Zip }
+
+// IsQuery reports whether o asks which versions there are, or which one to take: the
+// answer may be another one tomorrow.
+func (o Operation) IsQuery() bool { return o == List || o == Latest || o == Query }
+
 // Operations lists every operation, Other last. The caller owns the slice.
 func Operations() []Operation {
 	return []Operation{List, Latest, Info, Mod, Zip, Query, SumDB, Other}

@@ -282,16 +282,16 @@ type ask struct {
 // asking reads a request.
 func asking(r *goproxy.Request) ask {
 	a := ask{kind: isOther}
-	switch r.Operation {
-	case goproxy.List, goproxy.Latest, goproxy.Query:
+	switch op := r.Operation; {
+	case op.IsQuery():
 		a.kind = isList
-	case goproxy.Info:
+	case op == goproxy.Info:
 		a.kind = isInfo
-	case goproxy.Mod:
+	case op == goproxy.Mod:
 		a.kind = isMod
-	case goproxy.Zip:
+	case op == goproxy.Zip:
 		a.kind = isZip
-	case goproxy.SumDB:
+	case op == goproxy.SumDB:
 		switch r.SumDBKind {
 		case goproxy.SumDBSupported:
 			a.kind = isSupported

@@ -187,13 +187,11 @@ func (t *InFlight) find(conn string, remote exchange.Span, request goproxy.Reque
 func (t *InFlight) findByModule(request goproxy.Request) (*Waiting, []*Waiting) {
 	var version, queries []*Waiting
 	for _, w := range t.byModule[request.Module] {
-		switch w.request.Operation {
-		case goproxy.Info, goproxy.Mod, goproxy.Zip:
-			if w.request.Version == request.Version {
-				version = append(version, w)
-			}
-		case goproxy.List, goproxy.Latest, goproxy.Query:
+		switch op := w.request.Operation; {
+		case op.IsQuery():
 			queries = append(queries, w)
+		case op.IsFile() && w.request.Version == request.Version:
+			version = append(version, w)
 		}
 	}
 	if len(queries) > 0 {

@@ -253,12 +253,7 @@ func (t *Tracker) Settled(x *cache.Settled, request goproxy.Request) {
 
 // count adds the exchange to the hit ratio, if it says anything about it.
 func (s *tracked) count(x *cache.Settled, request goproxy.Request) {
-	switch request.Operation {
-	case goproxy.Info, goproxy.Mod, goproxy.Zip:
-	default:
-		return
-	}
-	if x.Verdict.Outcome != cache.OK {
+	if !request.Operation.IsFile() || x.Verdict.Outcome != cache.OK {
 		return
 	}
 	switch x.Verdict.Result {

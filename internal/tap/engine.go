@@ -7,7 +7,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"math/rand/v2"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -17,6 +16,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/modtap/modtap/internal/cache"
+	"github.com/modtap/modtap/internal/eventid"
 	"github.com/modtap/modtap/internal/exchange"
 	"github.com/modtap/modtap/internal/journal"
 	"github.com/modtap/modtap/internal/session"
@@ -139,7 +139,7 @@ func New(s Settings) (*Engine, error) {
 		marks:    newMarks(nil),
 		sources:  sources{ready: make(chan struct{}), open: make(map[string]*Source)},
 	}
-	e.run = runID(e.clock.began)
+	e.run = eventid.NewRun(e.clock.began)
 	var err error
 	if e.self, err = newSelfMetrics(&s); err != nil {
 		return nil, fmt.Errorf("own metrics: %w", err)
@@ -199,11 +199,6 @@ func (e *Engine) restore(what string, err error) {
 	if err != nil {
 		e.log.Error("a part of the checkpoint is lost", zap.String("part", what), zap.Error(err))
 	}
-}
-
-// runID returns an id that sorts behind those of earlier runs.
-func runID(at time.Time) string {
-	return fmt.Sprintf("%012x%08x", at.UnixMilli(), rand.Uint32())
 }
 
 // Start opens the run and begins to tell.

@@ -4,13 +4,13 @@
 package tap
 
 import (
-	"fmt"
 	"math"
 	"time"
 
 	"go.uber.org/zap"
 
 	"github.com/modtap/modtap/internal/cache"
+	"github.com/modtap/modtap/internal/eventid"
 	"github.com/modtap/modtap/internal/exchange"
 	"github.com/modtap/modtap/internal/journal"
 	"github.com/modtap/modtap/internal/session"
@@ -181,7 +181,7 @@ func (e *Engine) settled(s cache.Settled) {
 	told := &signal.Told{Settled: s, Request: s.Begin.Request}
 	told.Begin, told.End = exchange.OnWall(s.Begin, s.End)
 	e.emit(told)
-	told.EventID = fmt.Sprintf("%s-%010x", s.Run, e.seq)
+	told.EventID = eventid.ID{Run: s.Run, Number: e.seq}.String()
 	e.tracker.Settled(&s, told.Request)
 }
 

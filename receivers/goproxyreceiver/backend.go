@@ -17,6 +17,7 @@ import (
 
 	"github.com/modtap/modtap/internal/chain"
 	"github.com/modtap/modtap/internal/exchange"
+	"github.com/modtap/modtap/internal/netaddr"
 	"github.com/modtap/modtap/internal/redact"
 	"github.com/modtap/modtap/internal/session"
 	"github.com/modtap/modtap/receivers/goproxyreceiver/internal/embedded"
@@ -56,7 +57,7 @@ type embeddedBackend struct {
 // one listener goes out by another: through the proxy beside us a remote client names
 // hosts at a loopback egress too, so the most exposed listener counts.
 func (r *goproxyReceiver) localOnly() bool {
-	return !slices.ContainsFunc(r.listeners, func(l *listener) bool { return !isLoopback(l.addr()) })
+	return !slices.ContainsFunc(r.listeners, func(l *listener) bool { return !netaddr.OnLoopback(l.addr()) })
 }
 
 // beside returns the URL of the proxy beside us, which isn't at one of our own addresses.

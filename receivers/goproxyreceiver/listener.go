@@ -160,11 +160,6 @@ func (l *listener) url() string {
 	return scheme + "://" + l.addr().String()
 }
 
-func isLoopback(a net.Addr) bool {
-	tcp, ok := a.(*net.TCPAddr)
-	return ok && tcp.IP.IsLoopback()
-}
-
 // owns lists the addresses of all listeners.
 func owns(listeners []*listener) []string {
 	var out []string

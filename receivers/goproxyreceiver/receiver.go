@@ -15,6 +15,7 @@ import (
 	"github.com/modtap/modtap/internal/frontdoor"
 	"github.com/modtap/modtap/internal/leak"
 	"github.com/modtap/modtap/internal/modcache"
+	"github.com/modtap/modtap/internal/netaddr"
 	"github.com/modtap/modtap/internal/session"
 	"github.com/modtap/modtap/internal/signal"
 	"github.com/modtap/modtap/internal/tap/instance"
@@ -105,7 +106,7 @@ func (r *goproxyReceiver) open(ctx context.Context) error {
 			door:     frontdoor.New(l.addr(), r.cfg.AllowedHosts),
 			identifier: identifier{
 				trusted: trusted, header: r.cfg.ClientHeader,
-				users: r.cfg.ClientIdentity == instance.IdentityFull, clients: r.instance.Clients(isLoopback(l.addr())),
+				users: r.cfg.ClientIdentity == instance.IdentityFull, clients: r.instance.Clients(netaddr.OnLoopback(l.addr())),
 			},
 			sessions:   r.instance.Sessions,
 			propagator: propagator,

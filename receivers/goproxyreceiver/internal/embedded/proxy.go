@@ -219,16 +219,16 @@ func (p *Proxy) Serve(w http.ResponseWriter, r *http.Request, c Caller) Account 
 	if req.Operation != protocol.SumDB && !modcache.ValidName(req.File()) {
 		req.Operation = protocol.Other // Among others a query as long as no version is.
 	}
-	switch req.Operation {
-	case protocol.Info, protocol.Mod, protocol.Zip:
+	switch op := req.Operation; {
+	case op.IsFile():
 		if err := module.Check(req.Module, req.Version); err != nil {
 			writeText(w, r, http.StatusNotFound, fmt.Sprintf("not found: %v", err))
 			break
 		}
 		p.serveFile(w, r, req, v)
-	case protocol.List, protocol.Latest, protocol.Query:
+	case op.IsQuery():
 		p.serveAnswer(w, r, req, v)
-	case protocol.SumDB:
+	case op == protocol.SumDB:
 		p.serveSumDB(w, r, req, v)
 	default:
 		writeText(w, r, http.StatusNotFound, "not found: not a path of the GOPROXY protocol")
