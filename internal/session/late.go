@@ -27,7 +27,7 @@ func (t *Table) Whole(began, ended, reached exchange.Time, who Key, remote excha
 
 // closed reports whether the session's end was told by reached.
 func (o *Open) closed(reached exchange.Time, s *Settings) bool {
-	return reached != 0 && reached.Sub(o.last) >= s.gap(o.job)+s.Late
+	return reached != 0 && reached.Sub(o.last) >= s.Gap(o.job)+s.Late
 }
 
 // The flags of a resume key, behind the key and the owner.

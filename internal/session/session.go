@@ -2,8 +2,8 @@
 // SPDX-License-Identifier: Apache-2.0
 
 // Package session chooses, when a request arrives, the trace and the build
-// session that it belongs to ([Table]), and sums each session up when it is over
-// ([Tracker]). A build session is all requests of one go command.
+// session that it belongs to ([Table]). A build session is all requests of one go
+// command. Package summary sums each one up when it is over.
 package session
 
 import (

@@ -188,7 +188,7 @@ func (t *Table) join(s *shard, h uint64, now exchange.Time, f *traced, key *Key)
 // connection is open, begins another part of the session, below the first: so long
 // isn't waited with telling of a client that asked for one thing.
 func (o *Open) arrive(now exchange.Time, s *Settings) {
-	if o.alone() && o.inFlight == 0 && now.Sub(o.last) >= s.gap(o.job) {
+	if o.alone() && o.inFlight == 0 && now.Sub(o.last) >= s.Gap(o.job) {
 		o.part()
 	}
 	o.unlink()
@@ -368,14 +368,15 @@ func (o *Open) over(now exchange.Time, s *Settings) bool {
 	if now.Sub(o.began) >= s.MaxDuration {
 		return true
 	}
-	return o.inFlight == 0 && len(o.conns) == 0 && now.Sub(o.last) >= s.gap(o.job)
+	return o.inFlight == 0 && len(o.conns) == 0 && now.Sub(o.last) >= s.Gap(o.job)
 }
 
 // JobGap is what [Settings.IdleGap] is at least for the requests of a CI job: they
 // are known to belong together.
 const JobGap = 15 * time.Second
 
-func (s *Settings) gap(job bool) time.Duration {
+// Gap is how long a session is quiet at most, one of a CI job or another.
+func (s *Settings) Gap(job bool) time.Duration {
 	if job {
 		return max(JobGap, s.IdleGap)
 	}

@@ -29,6 +29,12 @@ var (
 	none     exchange.Span
 )
 
+const (
+	modA  = "/example.com/a/@v/v1.0.0.mod"
+	zipB  = "/example.com/b/@v/v2.0.0+incompatible.zip"
+	listC = "/example.com/c/@v/list"
+)
+
 // at is that long after start.
 func at(d time.Duration) exchange.Time { return start.Add(d) }
 

@@ -18,6 +18,7 @@ import (
 	"github.com/modtap/modtap/internal/goproxy"
 	"github.com/modtap/modtap/internal/heavy"
 	"github.com/modtap/modtap/internal/session"
+	"github.com/modtap/modtap/internal/session/summary"
 	"github.com/modtap/modtap/internal/signal"
 )
 
@@ -58,10 +59,10 @@ func TestHostileTextsAreBoundedInBytes(t *testing.T) {
 	const perSecond, seconds = 5000, 7
 	settings := session.Settings{IdleGap: 5 * time.Second, MaxDuration: time.Hour, MaxOpen: 100_000}
 	hitters := heavy.New(heavy.Settings{Series: 100})
-	tracker := session.NewTracker(settings, func(*session.Closed) {})
+	tracker := summary.NewTracker(settings, func(*session.Closed) {})
 	settler := cache.NewSettler(2*time.Second, cache.JoinSettings{Egress: true, Memory: 24 * time.Hour}, func(x cache.Settled) {
 		request := goproxy.Parse(x.Begin.Path)
-		tracker.Settled(&x, request)
+		tracker.Settled(&x)
 		hitters.Add(request.Module, "hit", heavy.Value{Requests: 1}, x.End.Time)
 		hitters.Add(x.Begin.Client.Name, "hit", heavy.Value{Requests: 1}, x.End.Time)
 	})

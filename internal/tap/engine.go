@@ -20,6 +20,7 @@ import (
 	"github.com/modtap/modtap/internal/exchange"
 	"github.com/modtap/modtap/internal/journal"
 	"github.com/modtap/modtap/internal/session"
+	"github.com/modtap/modtap/internal/session/summary"
 	"github.com/modtap/modtap/internal/signal"
 )
 
@@ -95,7 +96,7 @@ type Engine struct {
 	read    journal.Position
 	judging []byte // the settings by which what is read is judged, as a start record has them
 	settler *cache.Settler
-	tracker *session.Tracker
+	tracker *summary.Tracker
 	seq     uint64 // how many exchanges and sessions were told, over all runs
 	// byPosition is set once seq isn't what it was in an earlier run.
 	byPosition bool

@@ -11,6 +11,7 @@ import (
 
 	"github.com/modtap/modtap/internal/cache"
 	"github.com/modtap/modtap/internal/session"
+	"github.com/modtap/modtap/internal/session/summary"
 )
 
 // judging are the settings that verdicts, and the order of telling, depend on. Each run
@@ -32,8 +33,8 @@ func (j judging) encode() []byte {
 }
 
 // judges returns who judges by j.
-func (e *Engine) judges(j judging) (*cache.Settler, *session.Tracker) {
-	return cache.NewSettler(j.Settle, j.Join, e.settled), session.NewTracker(j.Sessions, e.closed)
+func (e *Engine) judges(j judging) (*cache.Settler, *summary.Tracker) {
+	return cache.NewSettler(j.Settle, j.Join, e.settled), summary.NewTracker(j.Sessions, e.closed)
 }
 
 // otherwise returns the settings that a start record has, where they are known and

@@ -17,8 +17,8 @@ import (
 	"go.opentelemetry.io/collector/pdata/pmetric"
 
 	"github.com/modtap/modtap/internal/exchange"
-	"github.com/modtap/modtap/internal/goproxy"
 	"github.com/modtap/modtap/internal/session"
+	"github.com/modtap/modtap/internal/session/summary"
 )
 
 // setWall lets the wall's clock of an engine that wasn't started be set.
@@ -51,17 +51,17 @@ func TestTheWallIsFollowed(t *testing.T) {
 				ask := func(path string, takes time.Duration, meanwhile func()) {
 					b := &exchange.Begin{Method: "GET", Path: path, Scheme: "http", Session: build}
 					b.Span = exchange.Span{TraceID: build.ID, SpanID: session.NewSpanID(), ParentID: build.Root}
-					e.Begin(b, goproxy.Zip)
+					e.Begin(b)
 					meanwhile()
 					time.Sleep(takes)
-					e.End(b, goproxy.Zip, &exchange.End{FirstByte: e.Now(), Status: 200, Cache: exchange.CacheEvidence{Embedded: exchange.Hit}})
+					e.End(b, &exchange.End{FirstByte: e.Now(), Status: 200, Cache: exchange.CacheEvidence{Embedded: exchange.Hit}})
 				}
 				ask("/m/@v/v1.0.0.zip", time.Second, func() {})
 				ask("/m/@v/v1.0.1.zip", time.Second, func() { ahead.Store(int64(by)) })
 				time.Sleep(time.Second)
 				later := time.Now()
 				ask("/m/@v/v1.0.2.zip", time.Second, func() {})
-				time.Sleep(gap + session.Slack + time.Second)
+				time.Sleep(gap + summary.Slack + time.Second)
 				shown := len(metrics.AllMetrics())
 				for range 3 {
 					ask("/m/@v/v1.0.3.zip", time.Second, func() {})
@@ -170,7 +170,7 @@ func TestWholeExchangesOfNow(t *testing.T) {
 				l.end = l.begin.Add(50 * time.Millisecond)
 				require.NoError(t, l.tell(t.Context(), s, i))
 			}
-			time.Sleep(gap + session.Slack + time.Second)
+			time.Sleep(gap + summary.Slack + time.Second)
 			sessions, requests := roots(traces.AllTraces())
 			require.Len(t, sessions, n+1, "time alone closes it")
 			assert.Equal(t, wall.Add(-300*time.Millisecond).UTC(), sessions[n].StartTimestamp().AsTime())

@@ -14,6 +14,7 @@ import (
 
 	"github.com/modtap/modtap/internal/exchange"
 	"github.com/modtap/modtap/internal/session"
+	"github.com/modtap/modtap/internal/session/summary"
 )
 
 func TestSessionIsToldOnceItIsOver(t *testing.T) {
@@ -37,7 +38,7 @@ func TestSessionIsToldOnceItIsOver(t *testing.T) {
 		build()
 		time.Sleep(gap)
 		assert.Equal(t, 3, traces.SpanCount())
-		time.Sleep(session.Slack + sessionTick + time.Second)
+		time.Sleep(summary.Slack + sessionTick + time.Second)
 		assert.Equal(t, 4, traces.SpanCount(), "time alone closes it")
 		assert.Equal(t, 3, logs.LogRecordCount())
 

@@ -182,7 +182,7 @@ func (e *Engine) settled(s cache.Settled) {
 	told.Begin, told.End = exchange.OnWall(s.Begin, s.End)
 	e.emit(told)
 	told.EventID = eventid.ID{Run: s.Run, Number: e.seq}.String()
-	e.tracker.Settled(&s, told.Request)
+	e.tracker.Settled(&s)
 }
 
 // closed is called by the tracker, in the order of telling.

@@ -1,7 +1,9 @@
 // Copyright The Modtap Authors
 // SPDX-License-Identifier: Apache-2.0
 
-package session
+// Package summary sums up build sessions that are over, behind the journal; package
+// session chooses them, before it.
+package summary
 
 import (
 	"cmp"
@@ -14,64 +16,23 @@ import (
 
 	"github.com/modtap/modtap/internal/cache"
 	"github.com/modtap/modtap/internal/exchange"
-	"github.com/modtap/modtap/internal/goproxy"
+	"github.com/modtap/modtap/internal/session"
 )
 
 // Slack is how much longer than the idle gap the records of a session are waited
 // for: a request that has joined it may stand in the journal a moment later.
 const Slack = time.Second
 
-// Closed is a session that is over, summed up. It counts requests of clients,
-// not those that the proxy sent on for them.
-type Closed struct {
-	exchange.Session
-	// First is the span of the session's first request.
-	First exchange.Span
-	// Start and End are the beginning of the first request and the end of the last.
-	Start, End exchange.Time
-	// Offset is how far the wall's clock was ahead at the first request.
-	Offset time.Duration
-	// Requests is how many there were, and Failures how many of them really failed.
-	Requests, Failures int64
-	// Bytes is how many body bytes they were sent.
-	Bytes int64
-	// Hits and Misses are the requests that a hit ratio is made of: those for .info,
-	// .mod and .zip with outcome ok, answered by the cache or not.
-	Hits, Misses int64
-	// SlowestModule and SlowestVersion are what the slowest request asked for, and
-	// Slowest how long it took.
-	SlowestModule, SlowestVersion string
-	Slowest                       time.Duration
-	// Client, UserAgent and CI are the first request's.
-	Client    exchange.Client
-	UserAgent string
-	CI        exchange.CI
-}
-
-// RootSpan returns the span of the session, if that is ours to tell.
-func (c *Closed) RootSpan() (exchange.Span, bool) {
-	return exchange.Span{
-		TraceID: c.ID, SpanID: c.Root, ParentID: c.RootParent, Flags: c.First.Flags, State: c.First.State,
-	}, c.Root != exchange.SpanID{}
-}
-
-// HitRatio returns the part of the requests that the cache answered; false if
-// none of them says anything about it.
-func (c *Closed) HitRatio() (float64, bool) {
-	n := c.Hits + c.Misses
-	return float64(c.Hits) / float64(max(1, n)), n > 0
-}
-
 // Tracker takes records in journal order and hands on each session once it is
 // over: at the first record whose time is an idle gap (and [Slack]) or more past
 // its last end and the end of its last connection, with nothing in flight and every
 // verdict final. What it hands on,
 // and in which order, depends on the records alone. It holds the sessions of the
-// last idle gap, at most twice as many as [Settings.MaxOpen] without a request in
+// last idle gap, at most twice as many as [session.Settings.MaxOpen] without a request in
 // flight, and 8 MiB of them; beyond that, the longest idle are closed early.
 type Tracker struct {
 	limit int
-	tell  func(*Closed)
+	tell  func(*session.Closed)
 
 	open   map[sessionKey]*tracked
 	opened uint64
@@ -103,7 +64,7 @@ type sessionKey struct {
 }
 
 type tracked struct {
-	Closed
+	session.Closed
 
 	number    uint64        // in the order of opening
 	unsettled int           // requests without a verdict
@@ -139,10 +100,10 @@ func (s *tracked) size() int64 {
 }
 
 // NewTracker returns a Tracker that calls tell for each session that is over.
-func NewTracker(s Settings, tell func(*Closed)) *Tracker {
+func NewTracker(s session.Settings, tell func(*session.Closed)) *Tracker {
 	t := &Tracker{limit: 2 * max(1, s.MaxOpen), tell: tell, open: make(map[sessionKey]*tracked)}
-	t.idle[waitsIdleGap].gap = s.gap(false) + s.Late + Slack
-	t.idle[waitsJobGap].gap = s.gap(true) + s.Late + Slack
+	t.idle[waitsIdleGap].gap = s.Gap(false) + s.Late + Slack
+	t.idle[waitsJobGap].gap = s.Gap(true) + s.Late + Slack
 	t.idle[waitsConnection].gap = s.MaxDuration + Slack
 	return t
 }
@@ -213,7 +174,7 @@ func (t *Tracker) begin(b *exchange.Begin) {
 	s := t.open[key]
 	if s == nil {
 		t.opened++
-		s = &tracked{number: t.opened, Closed: Closed{
+		s = &tracked{number: t.opened, Closed: session.Closed{
 			Session: b.Session, First: b.Span.Clone(), Start: b.Time, End: b.Time, Offset: b.Offset,
 			Client: b.Client.Clone(), UserAgent: strings.Clone(b.UserAgent), CI: b.CI.Clone(),
 		}}
@@ -227,14 +188,14 @@ func (t *Tracker) begin(b *exchange.Begin) {
 	s.Start = min(s.Start, b.Time)
 }
 
-// Settled takes the verdict on an exchange; request is what its path asks for.
-func (t *Tracker) Settled(x *cache.Settled, request goproxy.Request) {
-	b, e := x.Begin, x.End
+// Settled takes the verdict on an exchange.
+func (t *Tracker) Settled(x *cache.Settled) {
+	b, e, request := x.Begin, x.End, &x.Begin.Request
 	s := t.open[sessionKey{b.Session.ID, b.Session.Root}]
 	if s == nil || b.Side != exchange.Ingress {
 		return
 	}
-	s.count(x, request)
+	s.count(x)
 	s.Requests++
 	s.Bytes += e.BodySize
 	s.End = max(s.End, e.Time)
@@ -252,8 +213,8 @@ func (t *Tracker) Settled(x *cache.Settled, request goproxy.Request) {
 }
 
 // count adds the exchange to the hit ratio, if it says anything about it.
-func (s *tracked) count(x *cache.Settled, request goproxy.Request) {
-	if !request.Operation.IsFile() || x.Verdict.Outcome != cache.OK {
+func (s *tracked) count(x *cache.Settled) {
+	if !x.Begin.Request.Operation.IsFile() || x.Verdict.Outcome != cache.OK {
 		return
 	}
 	switch x.Verdict.Result {

@@ -1,7 +1,7 @@
 // Copyright The Modtap Authors
 // SPDX-License-Identifier: Apache-2.0
 
-package session
+package summary
 
 import (
 	"net/netip"
@@ -14,22 +14,23 @@ import (
 	"github.com/modtap/modtap/internal/cache"
 	"github.com/modtap/modtap/internal/exchange"
 	"github.com/modtap/modtap/internal/goproxy"
+	"github.com/modtap/modtap/internal/session"
 )
 
 // journal feeds records to a settler and a tracker as the engine does.
 type journal struct {
 	settler *cache.Settler
 	tracker *Tracker
-	closed  []*Closed
+	closed  []*session.Closed
 	records []exchange.Record
 	ids     uint64
 }
 
-func newJournal(s Settings) *journal {
+func newJournal(s session.Settings) *journal {
 	j := &journal{}
-	j.tracker = NewTracker(s, func(c *Closed) { j.closed = append(j.closed, c) })
+	j.tracker = NewTracker(s, func(c *session.Closed) { j.closed = append(j.closed, c) })
 	j.settler = cache.NewSettler(time.Second, cache.JoinSettings{Egress: true}, func(x cache.Settled) {
-		j.tracker.Settled(&x, goproxy.Parse(x.Begin.Path))
+		j.tracker.Settled(&x)
 	})
 	j.add(exchange.Record{Kind: exchange.KindStart, Time: start})
 	return j
@@ -44,8 +45,8 @@ func (j *journal) add(r exchange.Record) {
 func (j *journal) begin(now exchange.Time, path string, s exchange.Session) *exchange.Begin {
 	j.ids++
 	b := &exchange.Begin{
-		ID: j.ids, Time: now, Method: "GET", Path: path, Session: s, UserAgent: "agent", Client: exchange.Client{Name: "ann"},
-		Span: exchange.Span{TraceID: s.ID, SpanID: NewSpanID(), ParentID: s.Root, Flags: 1}, CI: exchange.CI{System: "gitlab"},
+		ID: j.ids, Time: now, Method: "GET", Path: path, Request: goproxy.Parse(path), Session: s, UserAgent: "agent", Client: exchange.Client{Name: "ann"},
+		Span: exchange.Span{TraceID: s.ID, SpanID: session.NewSpanID(), ParentID: s.Root, Flags: 1}, CI: exchange.CI{System: "gitlab"},
 	}
 	j.add(exchange.Record{Kind: exchange.KindBegin, Time: now, Begin: b})
 	return b
@@ -57,6 +58,17 @@ func (j *journal) end(now exchange.Time, b *exchange.Begin, status int, result e
 }
 
 func (j *journal) tick(now exchange.Time) { j.add(exchange.Record{Kind: exchange.KindTick, Time: now}) }
+
+const (
+	gap   = 5 * time.Second
+	start = exchange.Time(1_700_000_000_000_000_000)
+)
+
+var client = exchange.Span{TraceID: exchange.TraceID{15: 1}, SpanID: exchange.SpanID{7: 2}, State: "a=b"}
+
+var settings = session.Settings{IdleGap: gap, MaxDuration: time.Hour, MaxOpen: 1000}
+
+func at(d time.Duration) exchange.Time { return start.Add(d) }
 
 const (
 	modA  = "/example.com/a/@v/v1.0.0.mod"
@@ -86,7 +98,7 @@ func TestASessionIsSummedUp(t *testing.T) {
 	j.tick(at(11*time.Second + gap + Slack))
 	require.Len(t, j.closed, 1)
 	c := j.closed[0]
-	assert.Equal(t, &Closed{
+	assert.Equal(t, &session.Closed{
 		Session: inferred, First: first.Span, Start: first.Time, End: at(11 * time.Second),
 		Requests: 6, Failures: 1, Bytes: 600, Hits: 2, Misses: 1,
 		SlowestModule: "example.com/b", SlowestVersion: "v2.0.0+incompatible", Slowest: 7 * time.Second,
@@ -102,7 +114,7 @@ func TestASessionIsSummedUp(t *testing.T) {
 }
 
 func TestWhatIsInFlightOrUnsettledKeepsASessionOpen(t *testing.T) {
-	j := newJournal(Settings{IdleGap: time.Millisecond, MaxOpen: 10})
+	j := newJournal(session.Settings{IdleGap: time.Millisecond, MaxOpen: 10})
 	b := j.begin(start, zipB, inferred)
 	j.tick(at(time.Hour))
 	assert.Empty(t, j.closed, "a download is in flight")
@@ -184,7 +196,7 @@ func (j *journal) restart(t *testing.T) {
 }
 
 func TestTrackersMemoryIsBounded(t *testing.T) {
-	j := newJournal(Settings{IdleGap: gap, MaxOpen: 50})
+	j := newJournal(session.Settings{IdleGap: gap, MaxOpen: 50})
 	for i := range 100_000 {
 		now := at(time.Duration(i))
 		s := exchange.Session{ID: exchange.TraceID{1, byte(i >> 16), byte(i >> 8), byte(i)}, Root: exchange.SpanID{1}}
@@ -198,7 +210,7 @@ func TestTrackersMemoryIsBounded(t *testing.T) {
 // TestTableAndTrackerAgree: each session that the table chose is told once, with
 // all its requests, and a replay of the records tells the same.
 func TestTableAndTrackerAgree(t *testing.T) {
-	table := NewTable(settings, nil)
+	table := session.NewTable(settings, nil)
 	j := newJournal(settings)
 	random := uint64(1)
 	next := func(n uint64) uint64 {
@@ -207,7 +219,7 @@ func TestTableAndTrackerAgree(t *testing.T) {
 	}
 	type flight struct {
 		b *exchange.Begin
-		o Use
+		o session.Use
 	}
 	var flying []flight
 	chosen := map[sessionKey]int64{}
@@ -222,7 +234,7 @@ func TestTableAndTrackerAgree(t *testing.T) {
 			j.end(now+10, f.b, 200, exchange.Hit)
 			continue
 		}
-		key, remote := Key{Address: netip.AddrFrom4([4]byte{byte(next(10))})}, none
+		key, remote := session.Key{Address: netip.AddrFrom4([4]byte{byte(next(10))})}, exchange.Span{}
 		if next(4) == 0 {
 			remote = exchange.Span{TraceID: exchange.TraceID{byte(next(3)) + 1}, SpanID: exchange.SpanID{9}, State: "modtap=root"}
 		}
@@ -270,7 +282,7 @@ func TestASessionWaitsForItsConnections(t *testing.T) {
 		"restart": func(j *journal, now exchange.Time) {
 			data, err := j.tracker.MarshalBinary()
 			require.NoError(t, err)
-			j.tracker = NewTracker(settings, func(c *Closed) { j.closed = append(j.closed, c) })
+			j.tracker = NewTracker(settings, func(c *session.Closed) { j.closed = append(j.closed, c) })
 			require.NoError(t, j.tracker.UnmarshalBinary(data))
 			j.add(exchange.Record{Kind: exchange.KindStart, Time: now})
 		},
