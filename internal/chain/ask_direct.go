@@ -18,9 +18,9 @@ import (
 // askDirect fetches the file that r asks for from version control.
 func (c *Client) askDirect(ctx context.Context, r Request, accept func(*Answer) error) step {
 	clock, file := phase.FromContext(ctx), r.File()
-	start := time.Now()
+	began, start := clock.Now(), time.Now()
 	at := exchange.Attempt{
-		Start:   clock.Now(),
+		Start:   began,
 		Span:    r.Ledger.inject(make(http.Header)),
 		Method:  http.MethodGet,
 		URL:     "direct:" + file,

@@ -96,9 +96,10 @@ func (a *asking) RoundTrip(req *http.Request) (*http.Response, error) {
 // begin begins the attempt that sends what it returns.
 func (a *asking) begin(req *http.Request) *http.Request {
 	req = req.Clone(req.Context()) // A RoundTripper must not change its request.
+	at := a.clock.Now()            // before a.start, or the attempt would seem to end later than it does
 	a.start, a.done = time.Now(), false
 	a.current = &exchange.Attempt{
-		Start:  a.clock.Now(),
+		Start:  at,
 		Span:   a.ledger.inject(req.Header),
 		Method: req.Method,
 		URL:    redact.URL(req.URL),
