@@ -224,6 +224,9 @@ func TestEachExchangeIsCounted(t *testing.T) {
 			continue
 		}
 		for _, p := range m.Histogram().DataPoints().All() {
+			if phase, ok := p.Attributes().Get("goproxy.phase.name"); ok && phase.Str() == exchange.PhaseQueue.String() {
+				continue // where the machine is busy, a request waits for a processor
+			}
 			counts[m.Name()] += p.Count()
 			if m.Name() == "http.server.response.body.size" {
 				assert.InDelta(t, 5*n, p.Sum(), 0)
