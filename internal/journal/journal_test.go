@@ -158,7 +158,7 @@ func TestFullJournalDropsTheOldestAndCounts(t *testing.T) {
 }
 
 // settle waits until what happens in the background is done.
-func settle(t *testing.T, j Journal) {
+func settle(t testing.TB, j Journal) {
 	m, ok := j.(*Mapped)
 	if !ok {
 		return

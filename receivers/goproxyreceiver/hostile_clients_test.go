@@ -263,7 +263,7 @@ func TestHostileStreams(t *testing.T) {
 				_, err := io.WriteString(c, request.String())
 				assert.NoError(t, err)
 			})
-			time.Sleep(2 * time.Second)
+			assert.Eventually(t, func() bool { return r.logs.LogRecordCount() == conns*streams }, time.Minute, tick)
 			start := time.Now()
 			all := r.exchanges(t)
 			assert.Less(t, time.Since(start), 20*time.Second)
