@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -116,7 +117,7 @@ func TestBadConfiguration(t *testing.T) {
 		{"flag without a value", []string{"--config"}, nil, "modtap run: flag needs an argument: --config; see modtap run --help"},
 		{"empty configuration", []string{"--config", ""}, nil, "--config: empty; name a file, or modtap:base for the embedded configuration"},
 		{"setting that is no YAML", otlp("exporters.debug.verbosity=@x"), nil, "--set exporters.debug.verbosity: line 1: found character that cannot start any token; put the text into quotes"},
-		{"mistyped component", otlp("exporters.promethus.endpoint=x"), nil, "exporters::promethus: unknown type; did you mean prometheus? there are debug, elastic, jaeger, jsonlines, logstash, otlp_grpc, otlp_http, prometheus"},
+		{"mistyped component", otlp("exporters.promethus.endpoint=x"), nil, "exporters::promethus: unknown type; did you mean prometheus? there are " + exporterTypes(t)},
 		{"mistyped reference", otlp("service.pipelines.traces.exporters=[debgu]"), nil, `service::pipelines::traces: references exporter "debgu" which is not configured; did you mean debug? there are debug`},
 		{"unknown flag", []string{"--foo"}, nil, "--foo: no such flag of modtap run; see modtap run --help"},
 		{"unknown argument", []string{"base.yaml"}, nil, "base.yaml: modtap run takes no argument; did you mean --config base.yaml?"},
@@ -281,4 +282,15 @@ func TestDefaults(t *testing.T) {
 	t.Setenv("MODTAP_DATA", "relative")
 	require.NoError(t, setDefaults())
 	assert.True(t, filepath.IsAbs(os.Getenv("MODTAP_DATA")))
+}
+
+// exporterTypes are the types of exporters that are compiled in.
+func exporterTypes(t *testing.T) string {
+	t.Helper()
+	var names []string
+	for _, p := range exporters(newRegistry(), nil) {
+		names = append(names, p.factory.Type().String())
+	}
+	slices.Sort(names)
+	return strings.Join(names, ", ")
 }

@@ -5,6 +5,7 @@ package collector
 
 import (
 	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -79,4 +80,25 @@ func packages[F any](parts []part[F]) []string {
 		from[i] = p.from
 	}
 	return from
+}
+
+// TestEachPartIsDocumented: who looks for a receiver or an exporter of ours finds it.
+func TestEachPartIsDocumented(t *testing.T) {
+	house, err := os.ReadFile("../README.md")
+	require.NoError(t, err)
+	delivery, err := os.ReadFile("../docs/delivery.md")
+	require.NoError(t, err)
+	nowhere := func(_, _, _ string) {}
+	for _, from := range append(packages(receivers(nowhere)), packages(exporters(newRegistry(), nil))...) {
+		folder, ours := strings.CutPrefix(from, ourModule)
+		if !ours || !strings.Contains(folder, "receivers/") && !strings.Contains(folder, "exporters/") {
+			continue
+		}
+		name := filepath.Base(folder)
+		assert.FileExists(t, filepath.Join("..", folder, "README.md"))
+		assert.Contains(t, string(house), name, "add it to the README's house")
+		if of, ok := strings.CutSuffix(name, "exporter"); ok {
+			assert.Contains(t, string(delivery), "`"+of+"`", "say in docs/delivery.md what it promises over a crash")
+		}
+	}
 }

@@ -46,7 +46,7 @@ func (q *Query) String() string {
 	if q.Variable != "" {
 		return q.Dashboard + " $" + q.Variable
 	}
-	return fmt.Sprintf("%s %d %q %s", q.Dashboard, q.PanelID, q.Panel, q.RefID)
+	return fmt.Sprintf("%s %q %s", q.Dashboard, q.Panel, q.RefID)
 }
 
 // Panels returns the panels of a dashboard, also those in folded rows.

@@ -58,6 +58,8 @@ func TestAlerts(t *testing.T) {
 	alerts, err := rules.Alerts(s)
 	require.NoError(t, err)
 	require.NotEmpty(t, alerts)
+	index, err := os.ReadFile(filepath.Join("..", "runbooks", "README.md"))
+	require.NoError(t, err)
 	for _, a := range alerts {
 		assert.NotEmpty(t, a.Labels["severity"], a.Alert)
 		assert.NotEmpty(t, a.Labels["team"], a.Alert)
@@ -69,6 +71,7 @@ func TestAlerts(t *testing.T) {
 		for _, part := range []string{"# " + a.Alert + "\n", "## First three commands", "## Telling the causes apart", "## Ending it", "rca-template.md"} {
 			assert.Contains(t, string(text), part, page)
 		}
+		assert.Contains(t, string(index), "("+page+")", "add it to dashboards/runbooks/README.md")
 		tests, err := os.ReadFile(filepath.Join("tests", a.Alert+".yaml"))
 		require.NoError(t, err)
 		for _, kind := range []string{"fires", "silent", "resolves"} {

@@ -7,9 +7,11 @@ import (
 	"bytes"
 	"encoding/binary"
 	"encoding/hex"
+	"flag"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"reflect"
 	"slices"
 	"strconv"
 	"strings"
@@ -21,9 +23,11 @@ import (
 )
 
 // shape is that of the records which are written now. A change of what is written is
-// another one: it gets a number, a file in testdata/records and a case in golden. The
-// files of before stay as they are, for ever.
+// another one: it gets a number, a file in testdata/records, which -update writes, and
+// what goldenRecord takes away for those before. Their files stay as they are, for ever.
 const shape = 7
+
+var update = flag.Bool("update", false, "write the golden records of a new shape")
 
 // golden calls fn with each record of testdata/records, all of which earlier code has
 // really written, and with what it says.
@@ -157,9 +161,31 @@ func TestTheShapeIsKept(t *testing.T) {
 		name, rec := encode(t, goldenRecord(shape, kind))
 		all = append(all, name+" "+hex.EncodeToString(rec)+"\n")
 	}
-	want, err := os.ReadFile(filepath.Join("testdata", "records", strconv.Itoa(shape)))
-	require.NoError(t, err)
-	assert.Equal(t, string(want), strings.Join(all, ""), "another shape is another file: see shape")
+	path := filepath.Join("testdata", "records", strconv.Itoa(shape))
+	if *update {
+		require.NoFileExists(t, path, "a shape that was written once is kept: raise shape")
+		require.NoError(t, os.WriteFile(path, []byte(strings.Join(all, "")), 0o644)) //nolint:gosec // it is committed
+	}
+	want, err := os.ReadFile(path)
+	require.NoError(t, err, "run this test with -update")
+	assert.Equal(t, string(want), strings.Join(all, ""), "raise shape, and run this test with -update")
+}
+
+// TestGoldenRecordsSayAll: no field can be added without the golden records having it.
+func TestGoldenRecordsSayAll(t *testing.T) {
+	e := goldenEnd(shape)
+	for _, record := range []any{*goldenBegin(shape), *e, e.Attempts[0], e.Phases[0]} {
+		v := reflect.ValueOf(record)
+		for i := range v.NumField() {
+			name := v.Type().Name() + "." + v.Type().Field(i).Name
+			switch name {
+			case "Attempt.Error", "Attempt.Direct": // the second attempt's
+			case "Attempt.Request", "Begin.Request", "Attempt.Leak": // not recorded
+			default:
+				assert.False(t, v.Field(i).IsZero(), "%s: give it a value in fullBegin or fullEnd, and take it away for older shapes in goldenBegin or goldenEnd", name)
+			}
+		}
+	}
 }
 
 // TestAnOlderModtapReadsWhatIsWrittenNow, which knows the fields of its own shape and
@@ -174,13 +200,40 @@ func TestAnOlderModtapReadsWhatIsWrittenNow(t *testing.T) {
 			if then == nil {
 				continue // a kind that it leaves out as a whole
 			}
-			more, ok := bytes.CutPrefix(now, then)
-			require.True(t, ok, "%s of shape %d", kind, n)
-			d := decoder{s: string(more)}
-			d.skipFields()
-			assert.False(t, d.bad, "%s of shape %d", kind, n)
+			requireMore(t, n, kind, then, now)
 		}
 	}
+}
+
+// requireMore asserts that a record of now is one of the nth shape with fields more: at its
+// end, at the end of what it is made of, and at the end of an attempt.
+func requireMore(t *testing.T, n int, kind string, then, now []byte) {
+	t.Helper()
+	switch kind {
+	case "exchange":
+		const fixed = 9 // kind and time
+		require.Equal(t, then[:fixed], now[:fixed])
+		was, is := decoder{s: string(then[fixed:])}, decoder{s: string(now[fixed:])}
+		for tag, old, ok := was.field(); ok; tag, old, ok = was.field() {
+			same, more, _ := is.field()
+			require.Equal(t, tag, same, "%s of shape %d", kind, n)
+			part := map[byte]string{wholeBegin: "begin", wholeEnd: "end"}[tag]
+			requireMore(t, n, part, []byte(old.s), []byte(more.s))
+		}
+		is.skipFields()
+		assert.False(t, is.bad, "%s of shape %d", kind, n)
+		return
+	case "end":
+		was, is := goldenEnd(n), goldenEnd(shape)
+		for i := range is.Attempts {
+			now = bytes.Replace(now, appendAttempt(nil, &is.Attempts[i]), appendAttempt(nil, &was.Attempts[i]), 1)
+		}
+	}
+	more, ok := bytes.CutPrefix(now, then)
+	require.True(t, ok, "%s of shape %d", kind, n)
+	d := decoder{s: string(more)}
+	d.skipFields()
+	assert.False(t, d.bad, "%s of shape %d", kind, n)
 }
 
 // newer returns rec as a newer Modtap might write it: with fields that aren't known.
@@ -249,15 +302,13 @@ func TestAttemptsOfANewerModtap(t *testing.T) {
 	for _, i := range []int{0, 1} {
 		want := goldenEnd(shape)
 		old := appendAttempt(nil, &want.Attempts[i])
-		at := len(old) - 1 // the flags
-		if origin := want.Attempts[i].Origin; origin != "" {
-			at = len(old) - len(origin) - 4
-			require.Equal(t, attemptRedirected, old[at])
-		}
+		flags, fields := ofAttempt(old)
+		own := old[min(fields+2, len(old)):]
 		extra := newer(nil)
-		changed := slices.Clone(old)
-		changed[at] |= attemptFields | 0x80
-		changed = append(binary.LittleEndian.AppendUint16(changed, uint16(len(extra))), extra...)
+		changed := slices.Clone(old[:fields])
+		changed[flags] |= attemptFields | 0x80
+		changed = binary.LittleEndian.AppendUint16(changed, uint16(len(own)+len(extra)))
+		changed = slices.Concat(changed, own, extra)
 		rec := AppendEnd(nil, want)
 		require.Equal(t, 1, bytes.Count(rec, old))
 		got, err := Decode(newer(bytes.Replace(rec, old, changed, 1)))
@@ -269,6 +320,30 @@ func TestAttemptsOfANewerModtap(t *testing.T) {
 		_, err = Decode(bytes.Replace(rec, old, changed, 1))
 		require.ErrorIs(t, err, ErrRecord)
 	}
+}
+
+// ofAttempt returns where the flags of an attempt stand, and its own fields.
+func ofAttempt(rec []byte) (flags, fields int) {
+	d := decoder{s: string(rec)}
+	d.time()
+	d.varint()
+	d.varint()
+	d.span()
+	for range 3 {
+		_ = d.string()
+	}
+	d.uvarint()
+	d.varint()
+	_ = d.string()
+	d.varint()
+	_ = d.string()
+	d.varint()
+	flags = len(rec) - len(d.s)
+	if d.byte()&attemptRedirected != 0 {
+		_ = d.string()
+		d.uvarint()
+	}
+	return flags, len(rec) - len(d.s)
 }
 
 // TestListsOfANewerModtap are longer: what is beyond our bound is left out, and what

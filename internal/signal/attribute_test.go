@@ -81,7 +81,12 @@ func TestEveryAttributeIsEmitted(t *testing.T) {
 			}
 		}
 	}
-	assert.Equal(t, declared, emitted)
+	for name := range declared {
+		assert.True(t, emitted[name], "%s is in the table but not emitted: give it a value in everything()", name)
+	}
+	for name := range emitted {
+		assert.True(t, declared[name], "%s is emitted but not in the table", name)
+	}
 }
 
 func TestTableNamesEachAttributeOnce(t *testing.T) {
