@@ -96,7 +96,7 @@ func TestEachPartIsDocumented(t *testing.T) {
 		}
 		name := filepath.Base(folder)
 		assert.FileExists(t, filepath.Join("..", folder, "README.md"))
-		assert.Contains(t, string(house), name, "add it to the README's house")
+		assert.Contains(t, string(house), name, "add it to the README's project layout")
 		if of, ok := strings.CutSuffix(name, "exporter"); ok {
 			assert.Contains(t, string(delivery), "`"+of+"`", "say in docs/delivery.md what it promises over a crash")
 		}
