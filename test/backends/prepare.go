@@ -85,7 +85,7 @@ func need(tb TB, r recipe) string {
 // quick ends a test that needs what go test -short does without: servers and tools.
 func quick(tb TB) {
 	tb.Helper()
-	if testing.Short() {
+	if testing.Testing() && testing.Short() { // test/stack/run is no test
 		tb.SkipNow()
 	}
 }
