@@ -20,6 +20,9 @@ const ahead = exchange.Time(10 * time.Millisecond)
 // lag is how late the end of a fetch may be recorded: the proxy has all of it by then.
 const lag = exchange.Time(250 * time.Millisecond)
 
+// early is the earliest time at which the proxy can have had all of a fetch that is over.
+func (f *fetch) early() exchange.Time { return max(f.firstByte, f.closed-lag) }
+
 // inWhole judges a request for a file of a proxy that fetches whole versions and
 // doesn't say for whom. Its downloads begin with .info and end with .zip, and who
 // waits for one is answered after that: who was answered before had the file.
@@ -38,7 +41,7 @@ func (j *join) inWhole(q *facts) (exchange.CacheResult, []exchange.Span) {
 	if !q.good || q.answered == 0 {
 		return exchange.Unknown, some(spansOf(starts))
 	}
-	mine := q.mine(starts)
+	mine, all := q.mine(starts), slices.Clone(zips)
 	zips = slices.DeleteFunc(zips, func(z *fetch) bool {
 		if q.parallel && (len(mine) == 0 || z.begin < mine[0].begin) {
 			// It is another's, for which nobody waits; or did it, with one of several such proxies?
@@ -51,16 +54,16 @@ func (j *join) inWhole(q *facts) (exchange.CacheResult, []exchange.Span) {
 		return exchange.Hit, nil
 	case len(zips) == 0:
 		return exchange.Unknown, nil
-	case q.oneEach(starts, zips):
+	case q.oneEach(starts, all):
 		return exchange.Miss, nil
 	}
 	z := slices.MinFunc(zips, func(x, y *fetch) int { return cmp.Compare(x.closed, y.closed) })
 	switch {
 	case j.had(q, starts, z) && j.wired(q):
 		return exchange.Hit, nil
-	case z.closed <= q.sent+slack || z.closed > q.answered || !z.brought():
+	case z.early() <= q.sent+slack || z.closed > q.answered || !z.brought():
 		// It came when that was being stored.
-	case q.version.seen() && !j.overtakers.lacked(fileID(q.request), z.closed):
+	case q.version.seen() && !j.overtakers.lacked(fileID(q.request), z.early(), z.closed):
 		// It may have been answered from the storage.
 	case q.parallel && len(mine) == 0:
 	case q.parallel:
@@ -106,8 +109,9 @@ func (o *overtakers) had(file uint64, from, to exchange.Time) bool {
 }
 
 // lacked reports whether somebody who was answered after a download's end had been
-// overtaken before it: the proxy didn't have the file then.
-func (o *overtakers) lacked(file uint64, end exchange.Time) bool {
+// overtaken before it, which was early at the earliest: the proxy didn't have the file
+// then.
+func (o *overtakers) lacked(file uint64, early, end exchange.Time) bool {
 	first := end
 	for _, x := range o.last {
 		if x.File == file && x.Answered >= end {
@@ -115,7 +119,7 @@ func (o *overtakers) lacked(file uint64, end exchange.Time) bool {
 		}
 	}
 	return slices.ContainsFunc(o.last[:], func(x overtaker) bool {
-		return x.Sent >= first+slack && x.Answered <= end-slack && x.Answered != 0
+		return x.Sent >= first+slack && x.Answered <= early-slack && x.Answered != 0
 	})
 }
 
@@ -158,8 +162,8 @@ func (q *facts) alone(starts, zips []*fetch) *fetch {
 func (q *facts) rivals(f *fetch, zips []*fetch) []*seeker {
 	end := exchange.Time(0)
 	for _, z := range zips {
-		if z.begin > f.begin && z.closed != 0 && z.brought() && (end == 0 || z.closed < end) {
-			end = z.closed
+		if z.begin > f.begin && z.closed != 0 && z.brought() && (end == 0 || z.early() < end) {
+			end = z.early()
 		}
 	}
 	return slices.DeleteFunc(slices.Clone(f.seekers), func(a *seeker) bool {
@@ -191,7 +195,7 @@ func (q *facts) passed(starts []*fetch, z *fetch) bool {
 	waited := false
 	for _, a := range z.seekers {
 		switch {
-		case a == q.seeker, a.answered != 0 && a.answered < z.closed:
+		case a == q.seeker, a.answered != 0 && a.answered < z.early():
 			continue
 		case a.left != 0, a.answered != 0 && a.answered < q.answered+slack:
 			return false
@@ -215,11 +219,12 @@ func begun(starts []*fetch, z *fetch) int {
 // asked for it after the download had begun was answered before its end.
 func (j *join) had(q *facts, starts []*fetch, z *fetch) bool {
 	i := begun(starts, z)
-	return i >= 0 && j.overtakers.had(fileID(q.request), starts[i].begin, z.closed-slack)
+	return i >= 0 && j.overtakers.had(fileID(q.request), starts[i].begin, z.early()-slack)
 }
 
 // oneEach reports whether there were more downloads than others who may have caused
-// them: nobody causes two.
+// them: nobody causes two. zips are the ends of all, those that were over when q came
+// included: who caused these was answered behind them.
 func (q *facts) oneEach(starts, zips []*fetch) bool {
 	rivals, n := map[*seeker]bool{}, 0
 	for _, f := range starts {

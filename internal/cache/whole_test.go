@@ -78,6 +78,26 @@ func TestWhoseDownload(t *testing.T) {
 			s.ends(2221, 2222, "c")
 			s.ends(2110, 2111, "d") // it had that one
 		}, want: map[string]string{"b": "miss evicted", "c": "coalesced, 1 linked", "d": "hit", "near1": "unknown", "near2": "unknown"}},
+		{name: "evicted, and fetched for another a moment after it had been fetched before", play: func(s *scene) {
+			s.asks(400, "b", zip)
+			fetch(s, 420, "B", "b")
+			s.asks(440, "c", zip)
+			overtaken(s, 500)
+			s.ends(620, 621, "b")
+			s.ends(621, 622, "c")
+		}, want: map[string]string{"b": "miss", "c": "coalesced, 1 linked", "near1": "unknown", "near2": "unknown"}},
+		{name: "the end of the download is recorded late, behind the answer of who caused it", play: func(s *scene) {
+			s.asks(2000, "b", zip)
+			s.fetches(2020, "i", info, "b")
+			s.ends(2023, 2024, "i")
+			s.fetches(2030, "m", mod, "b")
+			s.ends(2033, 2034, "m")
+			s.asks(2040, "c", zip)
+			s.fetches(2062, "z", zip, "b")
+			s.ends(2064, 2120, "z")
+			s.ends(2085, 2086, "b")
+			s.ends(2130, 2131, "c")
+		}, want: map[string]string{"b": "unknown, 1 linked", "c": "unknown, 1 linked"}},
 		{name: "another's, who left", play: func(s *scene) {
 			s.asks(2000, "b", zip)
 			fetch(s, 2030, "B", "b")
