@@ -54,7 +54,11 @@ func (r *rehearsal) runbooks(t *testing.T) {
 	}
 	alerts, err := rules.Alerts(rules.Default())
 	require.NoError(t, err)
-	assert.Equal(t, 3*len(alerts), ran, "three commands of each alert's runbook")
+	names := map[string]bool{} // one alert is several rules
+	for _, a := range alerts {
+		names[a.Alert] = true
+	}
+	assert.Equal(t, 3*len(names), ran, "three commands of each alert's runbook")
 }
 
 // firstCommands are the lines of a page's first block of code; a page without one is no alert's.
